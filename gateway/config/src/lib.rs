@@ -1,0 +1,1 @@
+//! Settings and declarative files, parsed into model values with pointed diagnostics.

@@ -1,0 +1,1 @@
+//! Sockets, TLS, PROXY protocol, the request gate, DNS and upstream connections.

@@ -1,0 +1,1 @@
+//! Pure compile of an entity set to a snapshot.

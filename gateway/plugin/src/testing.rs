@@ -1,0 +1,1 @@
+//! Test kit: runs one plugin over a made-up exchange without a server.

@@ -1,0 +1,1 @@
+//! Request lifecycle: phase runner, forwarding, bodies, replies.

@@ -1,0 +1,1 @@
+//! Compiled route tables: match, explain.

@@ -1,0 +1,1 @@
+//! Metric cells, access-log records and the process log.

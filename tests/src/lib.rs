@@ -1,0 +1,1 @@
+//! Behaviour of the gateway seen from outside, over real sockets.
