@@ -11,10 +11,13 @@ mod set;
 mod upstream;
 mod vault;
 
+#[cfg(test)]
+mod tests;
+
 pub use certificate::{CaCertificate, Certificate, Sni};
 pub use consumer::{
     Acl, BasicAuthCredential, Consumer, ConsumerGroup, HmacAuthCredential, JwtSecret, KeyAuthCredential,
-    OAuth2Credential,
+    OAuth2Credential, hash_password,
 };
 pub use filter_chain::{Filter, FilterChain};
 pub use key::{Key, KeyPem, KeySet};

@@ -7,7 +7,10 @@
 
 extern crate self as tidegate_model;
 
+pub mod deterministic_id;
 pub mod entities;
+pub mod entity_table;
+pub mod host;
 pub mod ids;
 pub mod normalize;
 pub mod schema;

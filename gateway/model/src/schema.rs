@@ -6,15 +6,26 @@
 use serde_json::Value;
 
 mod builders;
+mod context;
+mod describe;
+mod fields;
+mod lua;
 mod process;
 mod violation;
 
 pub use builders::{
-    any, array, boolean, foreign, header_name, host, host_with_optional_port, http_method, integer, ip_or_cidr, map,
-    name, number, path, port, record, router_path, set, string, tag, tags, timeout, timestamp, uuid, wildcard_host,
-    FieldBuilder,
+    FieldBuilder, any, array, boolean, certificate, cookie_name, foreign, header_name, host,
+    host_with_optional_port, http_method, integer, ip_or_cidr, map, name, number, path, port, private_key,
+    record, route_host, router_path, set, sni, string, tag, tags, target, timeout, timestamp, upstream_name,
+    uuid, wildcard_host,
 };
-pub use process::Processed;
+pub use context::{Context, RouterFlavor};
+pub use fields::{schema_violation_message, violations_to_fields};
+pub use lua::lua_table;
+pub(crate) use process::pem;
+#[cfg(test)]
+pub(crate) use process::tests::inputs as test_inputs;
+pub use process::{Processed, is_reference};
 pub use violation::{PathSegment, Violation};
 
 /// Something that has a schema table: every entity and every plugin configuration. Implemented by [`crate::record!`].
@@ -29,6 +40,9 @@ pub type ValueCheck = fn(&Value) -> Result<(), String>;
 /// A check over a whole record: returns violations with paths relative to the record.
 pub type RecordCheck = fn(&serde_json::Map<String, Value>) -> Vec<Violation>;
 
+/// A check over a whole record that also depends on how the gateway is set up.
+pub type ContextCheck = fn(&serde_json::Map<String, Value>, &Context) -> Vec<Violation>;
+
 /// Fields of an entity or of a nested record, and the rules between them.
 #[derive(Debug, Clone, Default)]
 pub struct RecordSchema {
@@ -38,6 +52,28 @@ pub struct RecordSchema {
     pub checks: Vec<EntityCheck>,
     /// Input-only fields that are rewritten into others before validation (Kong's `shorthand_fields`).
     pub shorthands: Vec<Shorthand>,
+    /// Rewrites of the whole record, in order.
+    pub transforms: Vec<Transform>,
+}
+
+/// A rewrite of a whole record, for what one field's default or shorthand cannot say.
+#[derive(Debug, Clone, Copy)]
+pub struct Transform {
+    /// Name, for people who debug tables.
+    pub name: &'static str,
+    /// The moment at which it runs.
+    pub moment: Moment,
+    /// The rewrite itself. It must leave alone what it does not understand: before validation any JSON may be there.
+    pub apply: fn(&mut serde_json::Map<String, Value>, &Context),
+}
+
+/// When a [`Transform`] runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// On the input as it came, ahead of shorthands and defaults: tells what was sent from what was filled in.
+    BeforeDefaults,
+    /// On the finished record, only when no rule is broken.
+    AfterValidation,
 }
 
 /// One field.
@@ -59,6 +95,10 @@ pub struct Field {
     pub secret: bool,
     /// Unique among the entities of one collection.
     pub unique: bool,
+    /// Left out of the record while it is unset, instead of being null there.
+    pub hidden_when_unset: bool,
+    /// The field exists only with this router flavour; with another it is an `unknown field`.
+    pub only_with: Option<RouterFlavor>,
 }
 
 /// What values a field or an element accepts, with its rules.
@@ -127,13 +167,21 @@ pub enum Rule {
     LenMax(usize),
     /// The empty string is accepted.
     AllowEmpty,
-    /// Regular expression on strings; text on failure.
+    /// Regular expression on strings; text on failure. A text that ends in `: ` is followed by the value.
     Matches(&'static str, &'static str),
+    /// `must not be one of: a, b`.
+    NotOneOf(Vec<Value>),
+    /// `these sets are mutually exclusive: ('a', 'b'), ('c')`: all elements of a list must be of one of the sets.
+    WithinOneOf(&'static [&'static [&'static str]]),
+    /// `expected a valid UUID`.
+    Uuid,
+    /// A `{vault://...}` reference is accepted and skips every other rule; on a list or a map: as an element or a value.
+    Referenceable,
     /// Any other check, named for `/schemas`.
     Custom(&'static str, ValueCheck),
 }
 
-/// A rule between the fields of one record. Texts are Kong's.
+/// A rule between the fields of one record. Texts are Kong's. A field may be named by a dotted path into nested records.
 #[derive(Debug, Clone)]
 pub enum EntityCheck {
     /// `at least one of these fields must be non-empty: 'a', 'b'`.
@@ -144,6 +192,8 @@ pub enum EntityCheck {
     OnlyOneOf(&'static [&'static str]),
     /// `all or none of these fields must be set: 'a', 'b'`.
     MutuallyRequired(&'static [&'static str]),
+    /// `values of these fields must be distinct: 'a', 'b'`; empty ones do not count.
+    Distinct(&'static [&'static str]),
     /// If `if_field` is one of the values, `then_field` must satisfy the rule; else
     /// `failed conditional validation given value of field 'X'` plus the rule's own text on `then_field`.
     Conditional {
@@ -156,8 +206,21 @@ pub enum EntityCheck {
         /// What must hold for it.
         then: Condition,
     },
-    /// Free-form, named for `/schemas`.
+    /// Free-form, named for `/schemas`. Runs only when no field of the record is at fault, so that the record has the
+    /// shape that its table promises. A violation on a field replaces what is already known of that field.
     Custom(&'static str, RecordCheck),
+    /// Free-form over some fields of the record. Tables of plugin configurations name fields `config.x` to say that the
+    /// rule is one of the plugin entity, as in Kong; the check gets the configuration all the same.
+    Among {
+        /// Name for `/schemas`.
+        name: &'static str,
+        /// The fields it reads. It does not run when one of them holds a `{vault://...}` reference.
+        fields: &'static [&'static str],
+        /// Whether it runs although one of `fields` is at fault; that field then holds what the user wrote.
+        even_if_at_fault: bool,
+        /// The check.
+        check: ContextCheck,
+    },
 }
 
 /// The consequence of [`EntityCheck::Conditional`].
@@ -165,6 +228,8 @@ pub enum EntityCheck {
 pub enum Condition {
     /// `required field missing` unless it is set.
     Required,
+    /// `required field missing` unless it is set; then the check must pass.
+    RequiredAnd(&'static str, ValueCheck),
     /// `value must be null`.
     MustBeNull,
     /// `expected one of: ...`.
@@ -172,6 +237,9 @@ pub enum Condition {
     /// `value must be X`.
     Equals(Value),
 }
+
+/// Turns the value of a shorthand into the fields to write, as `(dotted path, value)`, or says why it cannot.
+pub type Expand = fn(&Value) -> Result<Vec<(&'static str, Value)>, String>;
 
 /// An input-only field: removed from the input and turned into other fields.
 #[derive(Debug, Clone)]
@@ -181,7 +249,8 @@ pub struct Shorthand {
     /// What it accepts.
     pub kind: Kind,
     /// Returns the fields to write, as `(dotted path, value)`; they win over what the user wrote when `overrides`.
-    pub expand: fn(&Value) -> Result<Vec<(&'static str, Value)>, String>,
+    /// Called only with a value that is not null and passed `kind`.
+    pub expand: Expand,
     /// Whether expanded values replace explicitly sent ones.
     pub overrides: bool,
 }
@@ -202,7 +271,8 @@ pub struct Shorthand {
 /// assert_eq!(Example::schema().fields.len(), 2);
 /// ```
 ///
-/// After the fields, `checks [ ... ]` lists [`EntityCheck`]s and `shorthands [ ... ]` lists [`Shorthand`]s.
+/// After the fields, in this order: `checks [ ... ]` lists [`EntityCheck`]s, `shorthands [ ... ]` lists [`Shorthand`]s
+/// and `transforms [ ... ]` lists [`Transform`]s.
 #[macro_export]
 macro_rules! record {
     (
@@ -215,10 +285,12 @@ macro_rules! record {
         }
         $(checks [ $($check:expr),* $(,)? ])?
         $(shorthands [ $($shorthand:expr),* $(,)? ])?
+        $(transforms [ $($transform:expr),* $(,)? ])?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, $crate::__private::serde::Deserialize, $crate::__private::serde::Serialize)]
         #[serde(crate = "tidegate_model::__private::serde")]
+        #[allow(unreachable_pub, reason = "a table may stand in a private module")]
         pub struct $name {
             $( $(#[doc = $fdoc])* pub $field: $ty, )*
         }
@@ -234,6 +306,7 @@ macro_rules! record {
                         ) ),* ],
                         checks: vec![ $($($check),*)? ],
                         shorthands: vec![ $($($shorthand),*)? ],
+                        transforms: vec![ $($($transform),*)? ],
                     });
                 &SCHEMA
             }

@@ -18,6 +18,13 @@ pub struct AccessCx<'x> {
     exchange: &'x mut Exchange,
 }
 
+/// Response phase: the upstream's whole response is in hand.
+pub struct ResponseCx<'x> {
+    exchange: &'x mut Exchange,
+    /// The body; plugins may replace it, `Content-Length` follows.
+    pub body: Bytes,
+}
+
 /// Header filter: the response head is in hand and not yet sent.
 pub struct HeaderCx<'x> {
     exchange: &'x mut Exchange,
@@ -31,6 +38,26 @@ pub struct BodyCx<'x> {
 /// Log phase: everything is over.
 pub struct LogCx<'x> {
     exchange: &'x mut Exchange,
+}
+
+impl<'x> ResponseCx<'x> {
+    /// Over an exchange and the body of its response.
+    #[must_use]
+    pub fn new(exchange: &'x mut Exchange, body: Bytes) -> Self {
+        Self { exchange, body }
+    }
+
+    /// The response head, to be changed.
+    pub fn response_mut(&mut self) -> &mut ResponseHead {
+        &mut self.exchange.response
+    }
+}
+
+impl Deref for ResponseCx<'_> {
+    type Target = Exchange;
+    fn deref(&self) -> &Exchange {
+        self.exchange
+    }
 }
 
 macro_rules! contexts {
@@ -107,12 +134,13 @@ impl AccessCx<'_> {
     /// Records who is calling and tells the upstream ([AUTH]): sets or removes every identity header, so that a client
     /// cannot send its own. `credential` with its `X-Credential-Identifier` is `None` for anonymous.
     pub fn authenticate(&mut self, consumer: Option<ConsumerIndex>, credential: Option<(Credential, HeaderValue)>) {
+        let (credential, identifier) = credential.unzip();
         let entry = consumer.and_then(|index| self.exchange.snapshot.identities().consumer(index));
         let values = [
-            (headers::X_CONSUMER_ID, entry.map(|entry| copy(&entry.id_header))),
-            (headers::X_CONSUMER_CUSTOM_ID, entry.and_then(|entry| entry.custom_id_header.as_ref().map(copy))),
-            (headers::X_CONSUMER_USERNAME, entry.and_then(|entry| entry.username_header.as_ref().map(copy))),
-            (headers::X_CREDENTIAL_IDENTIFIER, credential.as_ref().map(|(_, identifier)| copy(identifier))),
+            (headers::X_CONSUMER_ID, entry.map(|entry| headers::private_copy(&entry.id_header))),
+            (headers::X_CONSUMER_CUSTOM_ID, entry.and_then(|entry| entry.custom_id_header.as_ref().map(headers::private_copy))),
+            (headers::X_CONSUMER_USERNAME, entry.and_then(|entry| entry.username_header.as_ref().map(headers::private_copy))),
+            (headers::X_CREDENTIAL_IDENTIFIER, identifier),
             (headers::X_ANONYMOUS_CONSUMER, credential.is_none().then(|| HeaderValue::from_static("true"))),
         ];
         for (name, value) in values {
@@ -122,13 +150,8 @@ impl AccessCx<'_> {
             }
         }
         self.exchange.consumer = consumer;
-        self.exchange.credential = credential.map(|(credential, _)| credential);
+        self.exchange.credential = credential;
     }
-}
-
-/// A copy that shares nothing: cloning would touch a reference count that all workers share.
-fn copy(value: &HeaderValue) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(value.as_bytes())).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 impl HeaderCx<'_> {

@@ -61,12 +61,12 @@ pub struct Client {
 pub struct Tls {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
-    /// IANA name of the cipher suite.
-    pub cipher: String,
+    /// OpenSSL name of the cipher suite.
+    pub cipher: &'static str,
     /// Server name sent by the client.
     pub sni: Option<String>,
     /// `NONE`, `SUCCESS` or `FAILED:reason`.
-    pub client_verify: String,
+    pub client_verify: &'static str,
 }
 
 /// The request. `headers` is changed in place by plugins and then goes upstream.

@@ -1,6 +1,13 @@
 //! Names of headers that the gateway and several plugins use.
 
-use http::HeaderName;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
+/// A copy that shares nothing: cloning would touch a reference count that all workers share.
+#[must_use]
+pub fn private_copy(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(value.as_bytes())).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
 macro_rules! names {
     ($($ident:ident = $name:literal),+ $(,)?) => {$(

@@ -1,6 +1,6 @@
 //! Plugin kinds and instances.
 
-use crate::context::{AccessCx, BodyCx, HeaderCx, LogCx, RewriteCx};
+use crate::context::{AccessCx, BodyCx, HeaderCx, LogCx, ResponseCx, RewriteCx};
 use crate::reply::Reply;
 use crate::services::Services;
 use bytes::Bytes;
@@ -161,6 +161,13 @@ pub trait Plugin: Send + Sync + 'static {
     /// After routing. [`Verdict::Reply`] ends the request: the upstream is not asked, later `access` handlers are
     /// skipped, but their `header_filter`, `body_filter` and `log` run.
     fn access<'a>(&'a self, x: &'a mut AccessCx<'_>) -> Step<'a> {
+        let _ = x;
+        Step::go_on()
+    }
+    /// The whole upstream response is in hand, within `response_buffer_max`. For kinds that claim
+    /// [`Phase::Response`]; such a kind may claim neither filter phase. Skipped for upgrades and for replies of the
+    /// gateway.
+    fn response<'a>(&'a self, x: &'a mut ResponseCx<'_>) -> Step<'a> {
         let _ = x;
         Step::go_on()
     }

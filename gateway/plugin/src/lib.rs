@@ -24,7 +24,7 @@ pub mod reply;
 pub mod services;
 pub mod testing;
 
-pub use context::{AccessCx, BodyCx, HeaderCx, LogCx, RewriteCx};
+pub use context::{AccessCx, BodyCx, HeaderCx, LogCx, ResponseCx, RewriteCx};
 pub use exchange::{Exchange, Source};
 pub use kind::{
     BodyAccess, BuildCx, BuildError, Fault, Kind, Needs, Phase, PhaseSet, Plugin, Registry, ScopeRules, Side, Step,

@@ -3,6 +3,7 @@
 use crate::counters::Counters;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tidegate_telemetry::line_writer::LineWriter;
 use uuid::Uuid;
 
 /// Source of the time of day; tests hand in their own.
@@ -25,6 +26,12 @@ impl Clock for SystemClock {
 pub trait LineSink: Send + Sync + 'static {
     /// Appends `line` (with its newline) to the file at `path`; `reopen` closes it again afterwards.
     fn append(&self, path: &str, line: Vec<u8>, reopen: bool);
+}
+
+impl LineSink for LineWriter {
+    fn append(&self, path: &str, line: Vec<u8>, reopen: bool) {
+        Self::append(self, path, line, reopen);
+    }
 }
 
 /// A sink that forgets everything.

@@ -4,6 +4,10 @@ use crate::ids::{ConsumerGroupId, ConsumerId, CredentialId, ForeignKey};
 use crate::record;
 use crate::schema::{self, EntityCheck, array, boolean, foreign, name, number, string, tags, timestamp};
 
+mod credentials;
+
+pub use credentials::hash_password;
+
 record! {
     /// A user or a client of the services.
     pub struct Consumer {
@@ -55,6 +59,7 @@ record! {
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }
+    transforms [ credentials::generated_key() ]
 }
 
 record! {
@@ -98,6 +103,8 @@ record! {
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }
+    checks [ credentials::public_key_of_algorithm() ]
+    transforms [ credentials::generated_key(), credentials::generated_secret() ]
 }
 
 record! {
@@ -116,6 +123,7 @@ record! {
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }
+    transforms [ credentials::generated_secret() ]
 }
 
 record! {
@@ -157,5 +165,5 @@ record! {
         pub client_type: String = string().required().default("confidential").one_of(["confidential", "public"]),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
-    }
+    }    transforms [ credentials::generated_client_id(), credentials::generated_client_secret() ]
 }

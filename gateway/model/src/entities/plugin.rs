@@ -18,9 +18,9 @@ record! {
     /// Dynamic order: run before or after the named plugins.
     pub struct Ordering {
         /// Plugins that run after this one.
-        pub before: Option<OrderingPhases> = record::<OrderingPhases>(),
+        pub before: Option<OrderingPhases> = record::<OrderingPhases>().optional(),
         /// Plugins that run before this one.
-        pub after: Option<OrderingPhases> = record::<OrderingPhases>(),
+        pub after: Option<OrderingPhases> = record::<OrderingPhases>().optional(),
     }
 }
 
@@ -44,7 +44,7 @@ record! {
         /// Scope: only this consumer.
         pub consumer: Option<ForeignKey<ConsumerId>> = foreign("consumers"),
         /// Scope: only members of this group.
-        pub consumer_group: Option<ForeignKey<ConsumerGroupId>> = foreign("consumer_groups"),
+        pub consumer_group: Option<ForeignKey<ConsumerGroupId>> = foreign("consumer_groups").hidden_when_unset(),
         /// The plugin's own configuration.
         pub config: Value = any(),
         /// Protocols.
@@ -52,7 +52,7 @@ record! {
         /// Disabled instances are ignored.
         pub enabled: bool = boolean().required().default(true),
         /// Order among other plugins.
-        pub ordering: Option<Ordering> = any(),
+        pub ordering: Option<Ordering> = record::<Ordering>().optional().hidden_when_unset(),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }

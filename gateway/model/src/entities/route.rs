@@ -3,9 +3,14 @@
 use super::Protocol;
 use crate::ids::{ForeignKey, RouteId, ServiceId};
 use crate::record;
-use crate::schema::{self, array, boolean, foreign, integer, map, name, record, router_path, set, string, tags, timestamp};
+use crate::schema::{
+    self, EntityCheck, RouterFlavor, array, boolean, foreign, integer, map, name, record, router_path, set,
+    string, tags, timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+mod checks;
 
 /// How service path and request path are joined (kong-core C.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,7 @@ record! {
         /// Port.
         pub port: Option<u16> = schema::port(),
     }
+    checks [ EntityCheck::AtLeastOneOf(&["ip", "port"]) ]
 }
 
 record! {
@@ -39,15 +45,15 @@ record! {
         /// Unique name.
         pub name: Option<String> = name(),
         /// Protocols; may not mix families.
-        pub protocols: Vec<Protocol> = set(string().one_of(Protocol::ALL)).len_min(1).required().default(vec!["http", "https"]),
+        pub protocols: Vec<Protocol> = set(string().one_of(Protocol::ALL)).len_min(1).within_one_of(checks::FAMILIES).required().default(vec!["http", "https"]),
         /// HTTP methods.
         pub methods: Option<Vec<String>> = set(schema::http_method()),
         /// Hosts, with an optional wildcard label and port.
-        pub hosts: Option<Vec<String>> = array(string()),
+        pub hosts: Option<Vec<String>> = array(schema::route_host()),
         /// Path prefixes, or regexes after `~`.
         pub paths: Option<Vec<String>> = array(router_path()),
         /// Header names to accepted values.
-        pub headers: Option<BTreeMap<String, Vec<String>>> = map(schema::header_name(), array(string())),
+        pub headers: Option<BTreeMap<String, Vec<String>>> = map(schema::header_name().check("not_host", checks::is_not_host), array(string())),
         /// Status that answers a cleartext request on an https-only route.
         pub https_redirect_status_code: u16 = integer().one_of([426, 301, 302, 307, 308]).required().default(426),
         /// Order among regex paths, higher first.
@@ -73,8 +79,16 @@ record! {
         /// Where requests go; null: a plugin must answer.
         pub service: Option<ForeignKey<ServiceId>> = foreign("services"),
         /// Expression, only with `router_flavor = expressions`.
-        pub expression: Option<String> = string(),
+        pub expression: Option<String> = string().only_with(RouterFlavor::Expressions),
         /// Priority of an expression route.
-        pub priority: Option<u64> = integer().between(0, (1 << 46) - 1),
+        pub priority: Option<u64> = integer().between(0, (1 << 46) - 1).required().default(0).only_with(RouterFlavor::Expressions),
     }
+    checks [
+        checks::known_protocols(),
+        checks::fields_of_family(),
+        checks::snis_need_tls(),
+        checks::something_to_match(),
+        checks::compiles(),
+    ]
+    transforms [ checks::grpc_keeps_its_path() ]
 }

@@ -2,9 +2,15 @@
 
 use crate::ids::{CaCertificateId, CertificateId, ForeignKey, ServiceId};
 use crate::record;
-use crate::schema::{self, array, boolean, foreign, host, integer, name, string, tags, timeout, timestamp};
+use crate::schema::{
+    self, Condition, EntityCheck, array, boolean, foreign, host, integer, name, string, tags, timeout,
+    timestamp,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
+
+mod url;
 
 /// Protocol of a service, a route or a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,7 +36,16 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every protocol, in the order in which Kong lists them in error texts.
-    pub const ALL: [&'static str; 8] = ["grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp"];
+    pub const ALL: [&'static str; 8] = [
+        "grpc",
+        "grpcs",
+        "http",
+        "https",
+        "tcp",
+        "tls",
+        "tls_passthrough",
+        "udp",
+    ];
 
     /// The name in configuration.
     #[must_use]
@@ -111,5 +126,26 @@ record! {
         pub ca_certificates: Option<Vec<CaCertificateId>> = array(schema::uuid()),
         /// A disabled service's routes leave the router.
         pub enabled: bool = boolean().required().default(true),
+    }
+    checks [
+        null_unless("path", &["http", "https", "tls_passthrough"]),
+        null_unless("client_certificate", &["https", "tls"]),
+        null_unless("tls_verify", &["https", "tls"]),
+        null_unless("tls_verify_depth", &["https", "tls"]),
+        null_unless("ca_certificates", &["https", "tls"]),
+    ]
+    shorthands [ url::shorthand() ]
+}
+
+/// The field means something only with these protocols.
+fn null_unless(field: &'static str, protocols: &[&str]) -> EntityCheck {
+    let others = Protocol::ALL
+        .into_iter()
+        .filter(|protocol| !protocols.contains(protocol));
+    EntityCheck::Conditional {
+        if_field: "protocol",
+        if_one_of: others.map(Value::from).collect(),
+        then_field: field,
+        then: Condition::MustBeNull,
     }
 }

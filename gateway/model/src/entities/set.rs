@@ -1,8 +1,9 @@
 //! A whole configuration.
 
 use super::{
-    Acl, BasicAuthCredential, CaCertificate, Certificate, Consumer, ConsumerGroup, FilterChain, HmacAuthCredential, Key,
-    KeyAuthCredential, KeySet, OAuth2Credential, JwtSecret, Plugin, Route, Service, Sni, Target, Upstream, Vault,
+    Acl, BasicAuthCredential, CaCertificate, Certificate, Consumer, ConsumerGroup, FilterChain,
+    HmacAuthCredential, JwtSecret, Key, KeyAuthCredential, KeySet, OAuth2Credential, Plugin, Route, Service,
+    Sni, Target, Upstream, Vault,
 };
 use crate::ids::{ConsumerGroupId, ConsumerId};
 

@@ -2,10 +2,24 @@
 
 use crate::ids::{CertificateId, ForeignKey, TargetId, UpstreamId};
 use crate::record;
-use crate::schema::{self, array, boolean, foreign, header_name, host_with_optional_port, integer, map, number, record, string, tags};
+use crate::schema::{
+    self, EntityCheck, array, boolean, foreign, header_name, host_with_optional_port, integer, map, number,
+    record, string, tags,
+};
 use std::collections::BTreeMap;
 
-const SELECTORS: [&str; 8] = ["none", "consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"];
+mod checks;
+
+const SELECTORS: [&str; 8] = [
+    "none",
+    "consumer",
+    "ip",
+    "header",
+    "cookie",
+    "path",
+    "query_arg",
+    "uri_capture",
+];
 const CHECK_TYPES: [&str; 5] = ["tcp", "http", "https", "grpc", "grpcs"];
 
 fn statuses(default: &[u16]) -> schema::FieldBuilder {
@@ -52,7 +66,7 @@ record! {
         /// Path probed.
         pub http_path: String = schema::path().default("/"),
         /// SNI of https probes.
-        pub https_sni: Option<String> = schema::wildcard_host(),
+        pub https_sni: Option<String> = schema::sni(),
         /// Whether https probes verify the certificate.
         pub https_verify_certificate: bool = boolean().required().default(true),
         /// Headers of probes.
@@ -122,9 +136,9 @@ record! {
         /// Unix seconds of the last change.
         pub updated_at: Option<i64> = schema::timestamp(),
         /// Unique host name.
-        pub name: String = string().required().unique(),
+        pub name: String = schema::upstream_name().required().unique(),
         /// How targets are chosen.
-        pub algorithm: String = string().one_of(["round-robin", "consistent-hashing", "least-connections", "latency"]).default("round-robin"),
+        pub algorithm: String = string().one_of(["consistent-hashing", "least-connections", "round-robin", "latency"]).default("round-robin"),
         /// What is hashed.
         pub hash_on: String = string().one_of(SELECTORS).default("none"),
         /// What is hashed when the first is missing.
@@ -134,7 +148,7 @@ record! {
         /// Header of the fallback.
         pub hash_fallback_header: Option<String> = header_name(),
         /// Cookie that is hashed.
-        pub hash_on_cookie: Option<String> = string(),
+        pub hash_on_cookie: Option<String> = schema::cookie_name(),
         /// Path of that cookie.
         pub hash_on_cookie_path: Option<String> = schema::path().default("/"),
         /// Query argument that is hashed.
@@ -158,6 +172,25 @@ record! {
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }
+    checks [
+        checks::needs("hash_on", "header", "hash_on_header"),
+        checks::needs("hash_fallback", "header", "hash_fallback_header"),
+        checks::needs("hash_on", "cookie", "hash_on_cookie"),
+        checks::needs("hash_fallback", "cookie", "hash_on_cookie"),
+        checks::fallback("none", &["none"]),
+        checks::fallback("cookie", &["none"]),
+        checks::fallback("consumer", &["none", "ip", "header", "cookie", "path", "query_arg", "uri_capture"]),
+        checks::fallback("ip", &["none", "consumer", "header", "cookie", "path", "query_arg", "uri_capture"]),
+        checks::fallback("path", &["none", "consumer", "header", "cookie", "query_arg", "ip", "uri_capture"]),
+        EntityCheck::Distinct(&["hash_on_header", "hash_fallback_header"]),
+        checks::needs("hash_on", "query_arg", "hash_on_query_arg"),
+        checks::needs("hash_fallback", "query_arg", "hash_fallback_query_arg"),
+        EntityCheck::Distinct(&["hash_on_query_arg", "hash_fallback_query_arg"]),
+        checks::needs("hash_on", "uri_capture", "hash_on_uri_capture"),
+        checks::needs("hash_fallback", "uri_capture", "hash_fallback_uri_capture"),
+        EntityCheck::Distinct(&["hash_on_uri_capture", "hash_fallback_uri_capture"]),
+    ]
+    transforms [ checks::algorithm_follows_hash_on() ]
 }
 
 record! {
@@ -172,10 +205,10 @@ record! {
         /// Its upstream.
         pub upstream: ForeignKey<UpstreamId> = foreign("upstreams").required(),
         /// Host and port.
-        pub target: String = host_with_optional_port().required(),
+        pub target: String = schema::target().required(),
         /// Share of traffic; 0: none.
         pub weight: u16 = integer().between(0, 65_535).default(100),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
-    }
+    }    transforms [ checks::target_in_stored_form() ]
 }

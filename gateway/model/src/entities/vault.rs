@@ -2,8 +2,8 @@
 
 use crate::ids::VaultId;
 use crate::record;
-use crate::schema::{self, any, string, tags, timestamp};
-use serde_json::Value;
+use crate::schema::{self, Context, EntityCheck, Violation, any, string, tags, timestamp};
+use serde_json::{Map, Value};
 
 record! {
     /// A source of secrets, addressed by its prefix in `{vault://prefix/...}`.
@@ -15,7 +15,7 @@ record! {
         /// Unix seconds of the last change.
         pub updated_at: Option<i64> = timestamp(),
         /// Unique prefix.
-        pub prefix: String = string().required().unique(),
+        pub prefix: String = string().required().unique().matches("^[a-z][a-z0-9-]*[a-z0-9]+$", "invalid value: "),
         /// Type, e.g. `env`.
         pub name: String = string().required(),
         /// Free text.
@@ -24,5 +24,33 @@ record! {
         pub config: Option<Value> = any(),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
+    }    checks [
+        EntityCheck::Among { name: "installed", fields: &["name"], even_if_at_fault: false, check: is_installed },
+        EntityCheck::Among { name: "own_prefix", fields: &["prefix"], even_if_at_fault: false, check: has_own_prefix },
+    ]
+}
+
+fn is_installed(record: &Map<String, Value>, context: &Context) -> Vec<Violation> {
+    match record.get("name").and_then(Value::as_str) {
+        Some(name) if !context.vault_types.contains(&name) => {
+            vec![Violation::field(
+                "name",
+                format!("vault '{name}' is not installed"),
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// References name a vault by prefix or by type, so a prefix must not look like a type.
+fn has_own_prefix(record: &Map<String, Value>, context: &Context) -> Vec<Violation> {
+    match record.get("prefix").and_then(Value::as_str) {
+        Some(prefix) if context.vault_types.contains(&prefix) => {
+            vec![Violation::field(
+                "prefix",
+                format!("must not be one of: {}", context.vault_types.join(", ")),
+            )]
+        }
+        _ => Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Short functions that read like Kong's schema tables: `string().one_of([..]).default("x")`.
 
-use super::{Declared, Field, Kind, RecordSource, Rule, Shape, ValueCheck};
+use super::{Declared, Field, Kind, RecordSource, RouterFlavor, Rule, Shape, ValueCheck};
 use serde_json::Value;
 
 /// A field on its way into a table.
@@ -11,12 +11,17 @@ fn build(shape: Shape) -> FieldBuilder {
     FieldBuilder(Field {
         name: "",
         doc: "",
-        kind: Kind { shape, rules: Vec::new() },
+        kind: Kind {
+            shape,
+            rules: Vec::new(),
+        },
         required: false,
         default: None,
         referenceable: false,
         secret: false,
         unique: false,
+        hidden_when_unset: false,
+        only_with: None,
     })
 }
 
@@ -25,6 +30,14 @@ impl FieldBuilder {
     #[must_use]
     pub fn required(mut self) -> Self {
         self.0.required = true;
+        self
+    }
+
+    /// Absence is fine. Fields are optional from the start, except nested records: an optional record stays null when
+    /// it is left out, its defaults do not show.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.0.required = false;
         self
     }
 
@@ -39,7 +52,7 @@ impl FieldBuilder {
     #[must_use]
     pub fn referenceable(mut self) -> Self {
         self.0.referenceable = true;
-        self
+        self.rule(Rule::Referenceable)
     }
 
     /// Masked wherever it would be shown.
@@ -53,6 +66,20 @@ impl FieldBuilder {
     #[must_use]
     pub fn unique(mut self) -> Self {
         self.0.unique = true;
+        self
+    }
+
+    /// Does not show while it is unset: for fields that Kong's open source edition does not have.
+    #[must_use]
+    pub fn hidden_when_unset(mut self) -> Self {
+        self.0.hidden_when_unset = true;
+        self
+    }
+
+    /// Known only with this router flavour.
+    #[must_use]
+    pub fn only_with(mut self, flavor: RouterFlavor) -> Self {
+        self.0.only_with = Some(flavor);
         self
     }
 
@@ -72,6 +99,18 @@ impl FieldBuilder {
     #[must_use]
     pub fn one_of<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Self {
         self.rule(Rule::OneOf(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// None of the listed values.
+    #[must_use]
+    pub fn not_one_of<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Self {
+        self.rule(Rule::NotOneOf(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// All elements of a list are of one of the sets.
+    #[must_use]
+    pub fn within_one_of(self, sets: &'static [&'static [&'static str]]) -> Self {
+        self.rule(Rule::WithinOneOf(sets))
     }
 
     /// Exactly this value.
@@ -98,7 +137,7 @@ impl FieldBuilder {
         self.rule(Rule::AllowEmpty)
     }
 
-    /// Must match the regular expression, else the text.
+    /// Must match the regular expression, else the text; the value is added to a text that ends in `: `.
     #[must_use]
     pub fn matches(self, pattern: &'static str, message: &'static str) -> Self {
         self.rule(Rule::Matches(pattern, message))
@@ -162,7 +201,10 @@ pub fn set(element: FieldBuilder) -> FieldBuilder {
 
 /// An object with free keys.
 pub fn map(keys: FieldBuilder, values: FieldBuilder) -> FieldBuilder {
-    build(Shape::Map { keys: Box::new(keys.into_kind()), values: Box::new(values.into_kind()) })
+    build(Shape::Map {
+        keys: Box::new(keys.into_kind()),
+        values: Box::new(values.into_kind()),
+    })
 }
 
 /// A nested record. Required, so that its defaults always show (kong-core A.1).
@@ -182,12 +224,12 @@ pub fn any() -> FieldBuilder {
 
 /// An id, generated when absent.
 pub fn uuid() -> FieldBuilder {
-    string().check("uuid", super::process::checks::uuid)
+    string().rule(Rule::Uuid)
 }
 
 /// Unix seconds, filled by the gateway.
 pub fn timestamp() -> FieldBuilder {
-    integer()
+    integer().check("timestamp", super::process::checks::timestamp)
 }
 
 /// Entity name: ASCII alphanumerics, `. - _ ~` and any other UTF-8.
@@ -202,12 +244,45 @@ pub fn host() -> FieldBuilder {
 
 /// Host name or address with an optional port.
 pub fn host_with_optional_port() -> FieldBuilder {
-    string().check("host_with_optional_port", super::process::checks::host_with_optional_port)
+    string().check(
+        "host_with_optional_port",
+        super::process::checks::host_with_optional_port,
+    )
 }
 
 /// SNI names: a host that may begin or end with `*`.
 pub fn wildcard_host() -> FieldBuilder {
     string().check("wildcard_host", super::process::checks::wildcard_host)
+}
+
+/// Server name of a TLS connection: a host name, without wildcard.
+pub fn sni() -> FieldBuilder {
+    string().check("sni", super::process::checks::sni)
+}
+
+/// Host of a route: a host with an optional port, in which `*` may stand for the first or the last label.
+pub fn route_host() -> FieldBuilder {
+    string().check("route_host", super::process::checks::route_host)
+}
+
+/// Name of an upstream: a host name without a port.
+pub fn upstream_name() -> FieldBuilder {
+    string().check("upstream_name", super::process::checks::upstream_name)
+}
+
+/// Address of a target: a host with an optional port.
+pub fn target() -> FieldBuilder {
+    string().check("target", super::process::checks::target)
+}
+
+/// PEM text of certificates.
+pub fn certificate() -> FieldBuilder {
+    string().check("certificate", super::process::pem::certificate)
+}
+
+/// PEM text of a private key.
+pub fn private_key() -> FieldBuilder {
+    string().check("key", super::process::pem::private_key)
 }
 
 /// URL path.
@@ -228,6 +303,11 @@ pub fn port() -> FieldBuilder {
 /// HTTP method in upper case.
 pub fn http_method() -> FieldBuilder {
     string().matches("^[A-Z]+$", "invalid value: ")
+}
+
+/// Cookie name: an HTTP token.
+pub fn cookie_name() -> FieldBuilder {
+    string().check("cookie_name", super::process::checks::cookie_name)
 }
 
 /// HTTP header name.

@@ -9,6 +9,8 @@ pub enum PathSegment {
     Key(String),
     /// An element of a list, counted from 0.
     Index(usize),
+    /// A member of a map with free keys. Kong's `fields` tree leaves this step out.
+    Entry(String),
 }
 
 /// A broken rule.
@@ -25,12 +27,51 @@ pub struct Violation {
 impl Violation {
     /// A violation on one field of the record.
     pub fn field(name: &str, message: impl Into<String>) -> Self {
-        Self { path: vec![PathSegment::Key(name.to_owned())], message: message.into(), is_entity_check: false }
+        Self {
+            path: vec![PathSegment::Key(name.to_owned())],
+            message: message.into(),
+            is_entity_check: false,
+        }
+    }
+
+    /// A violation of the value at hand; the levels around it add the path.
+    pub(super) fn here(message: impl Into<String>) -> Self {
+        Self {
+            path: Vec::new(),
+            message: message.into(),
+            is_entity_check: false,
+        }
+    }
+
+    /// A violation on a nested field, given as a dotted path.
+    pub fn at(dotted: &str, message: impl Into<String>) -> Self {
+        let path = dotted
+            .split('.')
+            .map(|step| PathSegment::Key(step.to_owned()))
+            .collect();
+        Self {
+            path,
+            message: message.into(),
+            is_entity_check: false,
+        }
+    }
+
+    /// Whether it lies at the field with this dotted path, or inside it.
+    #[must_use]
+    pub fn is_within(&self, dotted: &str) -> bool {
+        let mut steps = self.path.iter();
+        dotted
+            .split('.')
+            .all(|name| matches!(steps.next(), Some(PathSegment::Key(key)) if key == name))
     }
 
     /// A violation of a rule about the record as a whole.
     pub fn entity(message: impl Into<String>) -> Self {
-        Self { path: Vec::new(), message: message.into(), is_entity_check: true }
+        Self {
+            path: Vec::new(),
+            message: message.into(),
+            is_entity_check: true,
+        }
     }
 
     /// The same violation seen from a level further out.
@@ -46,8 +87,8 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.path.iter().enumerate() {
             match segment {
-                PathSegment::Key(key) if position == 0 => write!(f, "{key}")?,
-                PathSegment::Key(key) => write!(f, ".{key}")?,
+                PathSegment::Key(key) | PathSegment::Entry(key) if position == 0 => write!(f, "{key}")?,
+                PathSegment::Key(key) | PathSegment::Entry(key) => write!(f, ".{key}")?,
                 PathSegment::Index(index) => write!(f, "[{index}]")?,
             }
         }

@@ -1,0 +1,122 @@
+//! From hyper's request to an exchange: host, path, client address, request id.
+
+use crate::bodies::{BodySource, Progress, UpstreamStream};
+use crate::hop_by_hop::clean_request;
+use crate::phases::Flow;
+use crate::real_ip;
+use crate::serve::Connection;
+use crate::worker::Worker;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Version, request::Parts};
+use hyper::body::{Body, Incoming};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Instant;
+use tidegate_model::normalize::normalize_path;
+use tidegate_plugin::Exchange;
+use tidegate_plugin::body::RequestBody;
+use tidegate_plugin::exchange::{Client, Request, SnapshotView, Timings};
+
+/// Turns a request into a flow and its body.
+pub(crate) fn receive(worker: &Rc<Worker>, connection: &Rc<Connection>, parts: Parts, incoming: Incoming) -> (Box<Flow>, BodySource) {
+    let Parts { method, uri, version, mut headers, .. } = parts;
+    let raw_host = match uri.authority() {
+        Some(authority) if version == Version::HTTP_2 => HeaderValue::from_str(authority.as_str()).ok(),
+        _ => headers.get(HOST).cloned(),
+    };
+    if version == Version::HTTP_2 && let Some(host) = &raw_host {
+        headers.insert(HOST, host.clone());
+    }
+    let wants = clean_request(&mut headers);
+    let target = uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let normalized_path = match normalize_path(target.path().as_bytes()) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path.into_boxed_slice()),
+    };
+    let client = client(worker, connection, &headers);
+    let request = Request {
+        method,
+        target,
+        version,
+        scheme: connection.scheme,
+        host: host_name(raw_host.as_ref()),
+        raw_host,
+        normalized_path,
+        headers,
+        body: RequestBody::Streaming,
+        head_size: connection.take_head_size(),
+    };
+    let timings = Timings {
+        started_at_millis: worker.process().clock.now_millis(),
+        start: Instant::now(),
+        upstream_start: None,
+        upstream_head: None,
+    };
+    let live = worker.live();
+    let view: Rc<dyn SnapshotView> = Rc::clone(&live) as Rc<dyn SnapshotView>;
+    let x = Exchange::new(view, client, request, worker.request_id(), timings);
+    let progress = Progress::new();
+    let body = if incoming.is_end_stream() {
+        BodySource::Empty
+    } else {
+        let limits = &worker.settings.client;
+        let deadline = worker.watchdog.deadline();
+        let progress = Rc::clone(&progress);
+        BodySource::Stream(Box::new(UpstreamStream::new(incoming, deadline, limits.body_timeout, limits.max_body_bytes, progress)))
+    };
+    let flow = Flow {
+        x,
+        worker: Rc::clone(worker),
+        live,
+        connection: Rc::clone(connection),
+        wants,
+        progress,
+        selected: SmallVec::new(),
+        is_proxied: false,
+    };
+    (Box::new(flow), body)
+}
+
+fn client(worker: &Worker, connection: &Connection, headers: &http::HeaderMap) -> Client {
+    let mut client = Client {
+        address: connection.client_address,
+        port: connection.client_port,
+        peer_address: connection.peer_address,
+        is_trusted: connection.is_trusted,
+        server_address: connection.server_address,
+        server_port: connection.server_port,
+        connection_serial: connection.serial,
+        connection_requests: connection.requests.get(),
+        tls: connection.tls.clone(),
+    };
+    if client.is_trusted
+        && let Some((address, port)) = real_ip::resolve(headers, &worker.settings.real_ip, &worker.settings.trusted)
+    {
+        client.address = Some(address);
+        client.port = port.unwrap_or(client.port);
+    }
+    client
+}
+
+/// Host without its port, in lower case.
+fn host_name(raw: Option<&HeaderValue>) -> Box<str> {
+    let Some(host) = raw.and_then(|value| value.to_str().ok()) else { return Box::default() };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !is_bare_ipv6(name) => name,
+        _ => host,
+    };
+    name.to_ascii_lowercase().into_boxed_str()
+}
+
+fn is_bare_ipv6(name: &str) -> bool {
+    name.contains(':') && !name.ends_with(']')
+}
+
+/// Port in a Host header.
+pub(crate) fn host_port(raw: Option<&HeaderValue>) -> Option<u16> {
+    let host = raw?.to_str().ok()?;
+    let (name, port) = host.rsplit_once(':')?;
+    if is_bare_ipv6(name) { None } else { port.parse().ok() }
+}

@@ -1,0 +1,198 @@
+//! From an answer or a reply to the response that the client gets (kong-core E.2).
+
+use crate::bodies::{BodyFault, ClientBody, Origin, UpstreamResponse};
+use crate::forward::{Answer, ForwardFault};
+use crate::forwarded::{append_via, response_via, server};
+use crate::hop_by_hop::clean_response;
+use crate::phases::{Ending, Flow};
+use crate::reply::{Producer, render};
+use crate::tunnel::PendingTunnel;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, UPGRADE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use std::time::Duration;
+use tidegate_plugin::headers::{
+    X_KONG_PROXY_LATENCY, X_KONG_REQUEST_ID, X_KONG_RESPONSE_LATENCY, X_KONG_UPSTREAM_LATENCY, X_KONG_UPSTREAM_STATUS,
+};
+use tidegate_plugin::{Reply, Source};
+
+impl Flow {
+    /// Sends what the gateway itself says.
+    pub(crate) fn respond(mut self: Box<Self>, reply: Reply, producer: Producer) -> Response<ClientBody> {
+        let rendered =
+            render(reply, &self.x.request.headers, &self.x.request_id, &self.worker.settings.error_pages, producer);
+        self.x.response.status = rendered.status;
+        self.x.response.headers = rendered.headers;
+        let body = if self.x.request.method == Method::HEAD { Bytes::new() } else { rendered.body };
+        self.finish(Origin::Whole(Some(body)))
+    }
+
+    /// The error page for a request that could not be forwarded.
+    pub(crate) fn respond_fault(mut self: Box<Self>, fault: ForwardFault) -> Response<ClientBody> {
+        self.x.source = Source::Error;
+        let (status, message, producer): (StatusCode, String, Producer) = match fault {
+            ForwardFault::NoPeer => {
+                (StatusCode::SERVICE_UNAVAILABLE, "failure to get a peer from the ring-balancer".to_owned(), Producer::Core)
+            }
+            ForwardFault::NoSuchName => (StatusCode::SERVICE_UNAVAILABLE, "name resolution failed".to_owned(), Producer::Core),
+            ForwardFault::Resolver(reason) => {
+                let host = self.x.service().map_or("", |service| service.host.as_str());
+                let message = format!("failed the initial dns/balancer resolve for '{host}' with: {reason}");
+                (StatusCode::INTERNAL_SERVER_ERROR, message, Producer::Core)
+            }
+            ForwardFault::Unreachable => return self.respond_status(StatusCode::BAD_GATEWAY),
+            ForwardFault::Timeout => return self.respond_status(StatusCode::GATEWAY_TIMEOUT),
+            ForwardFault::Body(fault) => return self.respond_body_fault(fault),
+        };
+        self.respond(Reply::error(status, message), producer)
+    }
+
+    /// The error page of the HTTP layer for a status.
+    pub(crate) fn respond_status(mut self: Box<Self>, status: StatusCode) -> Response<ClientBody> {
+        self.x.source = Source::Error;
+        self.respond(Reply::error(status, tidegate_plugin::reply::default_message(status)), Producer::HttpLayer)
+    }
+
+    /// The client's body was too long, too slow or broken; the connection cannot be used further.
+    pub(crate) fn respond_body_fault(self: Box<Self>, fault: BodyFault) -> Response<ClientBody> {
+        self.connection.close_after_response();
+        self.respond_status(match fault {
+            BodyFault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyFault::Timeout => StatusCode::REQUEST_TIMEOUT,
+            BodyFault::Broken => StatusCode::BAD_REQUEST,
+        })
+    }
+
+    /// Passes the upstream's response on.
+    pub(crate) async fn respond_answer(mut self: Box<Self>, answer: Answer, read_timeout: Duration) -> Response<ClientBody> {
+        let Answer { response, lease } = answer;
+        let (parts, incoming) = response.into_parts();
+        self.x.source = Source::Service;
+        self.x.upstream_status = Some(parts.status);
+        self.x.response.status = parts.status;
+        self.x.response.headers = parts.headers;
+        let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        clean_response(&mut self.x.response.headers, self.wants, is_upgrade);
+        if is_upgrade {
+            let upstream = lease.into_tunnel().filter(|_| self.wants.websocket);
+            let Some(upstream) = upstream else { return self.respond_status(StatusCode::BAD_GATEWAY) };
+            self.connection.upgrade(PendingTunnel { upstream, idle_timeout: read_timeout });
+            self.x.response.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            self.x.response.headers.entry(UPGRADE).or_insert(HeaderValue::from_static("websocket"));
+            return self.finish(Origin::Whole(None));
+        }
+        let deadline = self.worker.watchdog.deadline();
+        let body = UpstreamResponse::new(incoming, lease, deadline, read_timeout);
+        if !self.wants_whole_response() {
+            return self.finish(Origin::Upstream(body));
+        }
+        match body.gather(self.worker.settings.client.response_buffer_max_bytes).await {
+            Ok(bytes) => self.respond_whole(bytes).await,
+            Err(broken) => {
+                tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
+                self.respond_status(StatusCode::BAD_GATEWAY)
+            }
+        }
+    }
+
+    /// Runs the response phase over a body in hand.
+    async fn respond_whole(mut self: Box<Self>, body: Bytes) -> Response<ClientBody> {
+        match self.response_phase(body).await {
+            Ok(body) => {
+                if self.x.request.method != Method::HEAD {
+                    self.x.response.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+                }
+                self.finish(Origin::Whole(Some(body)))
+            }
+            Err(Ending::Reply(reply)) => self.respond(*reply, Producer::Core),
+            Err(_) => self.respond(Reply::message(StatusCode::INTERNAL_SERVER_ERROR, "An unexpected error occurred"), Producer::Core),
+        }
+    }
+
+    /// Header filters, the gateway's own headers, and the body.
+    fn finish(mut self: Box<Self>, origin: Origin) -> Response<ClientBody> {
+        for (name, value) in std::mem::take(&mut self.x.response_headers) {
+            self.x.response.headers.insert(name, value);
+        }
+        self.header_filter();
+        self.add_own_headers();
+        if self.connection.closes_after_response() && self.x.request.version != http::Version::HTTP_2 {
+            self.x.response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut response = Response::new(());
+        *response.status_mut() = self.x.response.status;
+        // Log plugins read the response's headers afterwards, so those that need them keep a copy.
+        *response.headers_mut() = if self.keeps_response_headers() {
+            self.x.response.headers.clone()
+        } else {
+            std::mem::take(&mut self.x.response.headers)
+        };
+        response.map(|()| ClientBody::new(origin, self))
+    }
+
+    fn add_own_headers(&mut self) {
+        let added = self.worker.settings.headers;
+        let x = &mut self.x;
+        let headers = &mut x.response.headers;
+        if self.is_proxied {
+            if added.via {
+                let is_grpc = x.request.is_grpc() && x.source == Source::Service;
+                append_via(headers, response_via(is_grpc));
+            }
+            if added.server && !headers.contains_key(SERVER) {
+                headers.insert(SERVER, server());
+            }
+            let sent = x.timings.upstream_start.unwrap_or(x.timings.start);
+            if added.upstream_latency {
+                let waited = x.timings.upstream_head.unwrap_or_else(std::time::Instant::now).saturating_duration_since(sent);
+                set_millis(headers, X_KONG_UPSTREAM_LATENCY, waited);
+            }
+            if added.proxy_latency {
+                set_millis(headers, X_KONG_PROXY_LATENCY, sent.saturating_duration_since(x.timings.start));
+            }
+            if added.upstream_status && let Some(status) = x.upstream_status {
+                headers.insert(X_KONG_UPSTREAM_STATUS, HeaderValue::from(status.as_u16()));
+            }
+        } else {
+            if added.server {
+                headers.insert(SERVER, server());
+            }
+            if added.response_latency {
+                set_millis(headers, X_KONG_RESPONSE_LATENCY, x.timings.start.elapsed());
+            }
+        }
+        if added.request_id {
+            headers.insert(X_KONG_REQUEST_ID, x.request_id.clone());
+        }
+        if self.worker.settings.allow_debug_header {
+            self.add_debug_headers();
+        }
+    }
+
+    /// `Kong-Debug: 1`: which route and service served the request.
+    fn add_debug_headers(&mut self) {
+        if self.x.request.headers.get("kong-debug").is_none_or(|value| value != "1") {
+            return;
+        }
+        let mut facts: Vec<(&'static str, Option<String>)> = Vec::new();
+        if let Some(route) = self.x.route() {
+            facts.push(("kong-route-id", Some(route.id.to_string())));
+            facts.push(("kong-route-name", route.name.clone()));
+        }
+        if let Some(service) = self.x.service() {
+            facts.push(("kong-service-id", Some(service.id.to_string())));
+            facts.push(("kong-service-name", service.name.clone()));
+        }
+        facts.push(("tidegate-snapshot", Some(self.plan().version.to_string())));
+        for (name, value) in facts {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+                self.x.response.headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+}
+
+fn set_millis(headers: &mut http::HeaderMap, name: HeaderName, duration: Duration) {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(name, HeaderValue::from(millis));
+}

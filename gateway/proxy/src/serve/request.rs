@@ -1,0 +1,146 @@
+//! One request from its head to its response head.
+
+use super::connection::Connection;
+use crate::bodies::{BodySource, ClientBody, UpstreamStream};
+use crate::phases::{Ending, Flow};
+use crate::receive::receive;
+use crate::reply::Producer;
+use crate::worker::Worker;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use tidegate_net::gate::{RequestFault, check_h2, remove_ignored_headers};
+use tidegate_plugin::body::RequestBody;
+use tidegate_plugin::{Reply, Source};
+
+/// Request bodies up to this length are taken in before the upstream is asked, so that an attempt can be repeated.
+const REPEATABLE_BODY: usize = 8 * 1_024;
+
+/// Answers a request. A panic ends that exchange alone.
+pub(super) async fn handle(worker: Rc<Worker>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<ClientBody> {
+    worker.metrics.requests.increment();
+    worker.metrics.requests_in_flight.increment();
+    let fault = connection.begin_request();
+    match AssertUnwindSafe(answer(&worker, &connection, request, fault)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            worker.metrics.panics.increment();
+            worker.metrics.requests_in_flight.decrement();
+            connection.response_done();
+            connection.close_after_response();
+            tracing::error!("an exchange panicked; its client got 500, other exchanges go on");
+            let mut response = Response::new(ClientBody::bare(Bytes::from_static(b"{\"message\":\"An unexpected error occurred\"}")));
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+            response
+        }
+    }
+}
+
+async fn answer(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    request: Request<Incoming>,
+    fault: Option<RequestFault>,
+) -> Response<ClientBody> {
+    let (mut parts, incoming) = request.into_parts();
+    let mut fault = fault;
+    if connection.gate.is_none() {
+        fault = check_h2(&parts, &connection.limits).err();
+        remove_ignored_headers(&mut parts.headers);
+    }
+    let (mut flow, body) = receive(worker, connection, parts, incoming);
+    if let Some(fault) = fault {
+        return flow.refuse(fault);
+    }
+    if flow.announces_too_much() {
+        flow.select_global();
+        connection.close_after_response();
+        return flow.respond_status(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    run(flow, body).await
+}
+
+async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> {
+    if let Err(ending) = flow.rewrite().await {
+        flow.select_global();
+        return flow.end_early(ending);
+    }
+    let Some(planned) = flow.route() else {
+        flow.select_global();
+        return flow.respond(Reply::error(StatusCode::NOT_FOUND, "no Route matched with those values"), Producer::Core);
+    };
+    if let Some(reply) = flow.check_protocol(&planned) {
+        flow.select_global();
+        return flow.respond(reply, Producer::Core);
+    }
+    if let Err(ending) = flow.access(planned.chain, &mut body).await {
+        return flow.end_early(ending);
+    }
+    let Some(service) = planned.service.and_then(|index| flow.plan().planned_service(index).cloned()) else {
+        flow.x.source = Source::Error;
+        return flow.respond(Reply::error(StatusCode::SERVICE_UNAVAILABLE, "no Service found with those values"), Producer::Core);
+    };
+    let body = match flow.body_to_send(body, planned.route.request_buffering).await {
+        Ok(body) => body,
+        Err(fault) => return flow.respond_body_fault(fault),
+    };
+    match flow.forward(&service, body).await {
+        Ok(answer) => flow.respond_answer(answer, service.read_timeout).await,
+        Err(fault) => flow.respond_fault(fault),
+    }
+}
+
+impl Flow {
+    fn refuse(mut self: Box<Self>, fault: RequestFault) -> Response<ClientBody> {
+        self.worker.metrics.refused(fault.reason);
+        self.select_global();
+        self.connection.close_after_response();
+        self.x.source = Source::Error;
+        let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+        self.respond(Reply::error(status, fault.message), Producer::HttpLayer)
+    }
+
+    fn announces_too_much(&self) -> bool {
+        let max = self.worker.settings.client.max_body_bytes;
+        max != 0
+            && self
+                .x
+                .request
+                .headers
+                .get(CONTENT_LENGTH)
+                .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+                .is_some_and(|length| length > max)
+    }
+
+    fn end_early(mut self: Box<Self>, ending: Ending) -> Response<ClientBody> {
+        match ending {
+            Ending::Reply(reply) => self.respond(*reply, Producer::Core),
+            Ending::Body(fault) => self.respond_body_fault(fault),
+            Ending::Failed => {
+                self.x.source = Source::Error;
+                let reply = Reply::message(StatusCode::INTERNAL_SERVER_ERROR, "An unexpected error occurred");
+                self.respond(reply, Producer::Core)
+            }
+        }
+    }
+
+    /// The body as it goes upstream: replaced by a plugin, taken in when it is short, else streamed.
+    async fn body_to_send(&mut self, body: BodySource, buffers: bool) -> Result<BodySource, crate::bodies::BodyFault> {
+        if let RequestBody::Replaced(bytes) = &self.x.request.body {
+            let bytes = bytes.clone();
+            self.x.request.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            return Ok(BodySource::Whole(bytes));
+        }
+        match body {
+            BodySource::Stream(stream) if buffers && stream.is_short(REPEATABLE_BODY) => {
+                UpstreamStream::gather(stream, REPEATABLE_BODY).await
+            }
+            body => Ok(body),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The running gateway: start, reload, drain.
+
+use crate::configuration::{Compiled, Configuration};
+use crate::reload::Reloader;
+use crate::status::{self, StatusContext};
+use crate::tls::TlsState;
+use crate::workers::{self, WorkerContext};
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_config::settings::Settings;
+use tidegate_config::settings::values::{AccessLogFormat, LogFormat, LogTarget};
+use tidegate_net::limits::ConnectionLimits;
+use tidegate_plugin::counters::Counters;
+use tidegate_plugin::services::{Services, SystemClock};
+use tidegate_proxy::Shared;
+use tidegate_telemetry::access_log::{AccessLog, Format};
+use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
+use tidegate_telemetry::metrics::{Metrics, Options};
+use tidegate_telemetry::process_log;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the gateway until a signal stops it.
+///
+/// # Errors
+/// When it cannot start: a port is taken, the declarative file has faults, the working directory cannot be written.
+pub fn run(settings: Settings) -> Result<()> {
+    let settings = Arc::new(settings);
+    let level = start_log(&settings)?;
+    prepare_prefix(&settings);
+    let limits = LineWriterLimits { max_lines: settings.logs.log_queue_lines, max_bytes: settings.logs.log_queue_bytes };
+    let lines = Arc::new(LineWriter::start(limits).context("cannot start the log writer")?);
+    let node_id = settings.process.node_id.unwrap_or_else(uuid::Uuid::new_v4);
+    let services = Arc::new(Services {
+        clock: Arc::new(SystemClock),
+        counters: Arc::new(Counters::default()),
+        lines: Arc::clone(&lines) as _,
+        node_id,
+        hostname: hostname(),
+    });
+    let configuration = Arc::new(Configuration::new(Arc::clone(&settings), services));
+    let compiled = configuration.compile(None)?;
+    let worker_count = settings.process.workers.count().get();
+    let metrics = Arc::new(Metrics::new(Options {
+        workers: worker_count,
+        node_id: node_id.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Options::default()
+    }));
+    let tls = Arc::new(TlsState::new(&settings, &compiled.entities)?);
+    let shared = Shared::new(
+        Arc::clone(&compiled.snapshot),
+        series(&metrics, &compiled),
+        tls.upstream_source(&settings, &compiled.entities),
+    );
+    metrics.snapshot_accepted(compiled.snapshot.version);
+    let sockets = workers::bind_all(&settings.listeners.proxy_listen.addresses, worker_count)?;
+    let context = Arc::new(WorkerContext {
+        shared: Arc::clone(&shared),
+        proxy: Arc::new(crate::proxy_settings::compile(&settings)?),
+        metrics: Arc::clone(&metrics),
+        access_log: access_log(&settings, &lines),
+        tls: Arc::clone(&tls),
+        limits: ConnectionLimits::new(cap(settings.limits.max_connections), cap(settings.limits.max_connections_per_ip)),
+        settings: Arc::clone(&settings),
+    });
+    let control = control_runtime()?;
+    let status_sockets = workers::bind_all(&settings.listeners.status_listen.addresses, 1)?.into_iter().flatten().collect();
+    let pid_file = PidFile::write(&settings.pid_file());
+    let threads = sockets
+        .into_iter()
+        .enumerate()
+        .map(|(index, listeners)| workers::spawn(index, listeners, Arc::clone(&context)))
+        .collect::<Result<Vec<_>>>()?;
+    let reloader = Reloader::new(Arc::clone(&configuration), Arc::clone(&settings), Arc::clone(&shared), Arc::clone(&metrics), tls, &compiled);
+    drop(compiled);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = worker_count, listen = %settings.listeners.proxy_listen, "tidegate is ready");
+    control.block_on(async {
+        let status = StatusContext { shared: Arc::clone(&shared), metrics, reloader: Arc::clone(&reloader), level };
+        status::serve(status_sockets, status);
+        tokio::spawn(Arc::clone(&reloader).watch());
+        wait_for_stop(&reloader).await
+    })?;
+    tracing::info!(grace = ?settings.process.shutdown_grace, "draining");
+    shared.drain();
+    for thread in threads {
+        drop(thread.join());
+    }
+    if !lines.flush(Duration::from_secs(5)) {
+        tracing::warn!(lines = lines.queued(), "log lines were still waiting at the end");
+    }
+    drop(pid_file);
+    control.shutdown_timeout(Duration::from_millis(200));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A limit of the settings, where 0 is none.
+fn cap(limit: u64) -> Option<usize> {
+    usize::try_from(limit).ok().filter(|limit| *limit != 0)
+}
+
+fn start_log(settings: &Settings) -> Result<process_log::LogHandle> {
+    let level = settings.logs.log_level.as_str().parse().context("log_level")?;
+    let format = match settings.logs.log_format {
+        LogFormat::Text => process_log::LogFormat::Text,
+        LogFormat::Json => process_log::LogFormat::Json,
+    };
+    process_log::start(level, format).context("cannot start the process log")
+}
+
+/// Resolves at SIGTERM, SIGQUIT or SIGINT; SIGHUP reloads.
+async fn wait_for_stop(reloader: &Arc<Reloader>) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = quit.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => Arc::clone(reloader).reload_in_background(),
+        }
+    }
+}
+
+fn control_runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot make the control runtime")
+}
+
+/// The series that a snapshot's routes are counted in.
+pub(crate) fn series(metrics: &Metrics, compiled: &Compiled) -> tidegate_telemetry::metrics::RouteTable {
+    let snapshot = &compiled.snapshot;
+    let labels: Vec<(String, String)> = snapshot
+        .routes
+        .iter()
+        .map(|planned| {
+            let service = planned.service.and_then(|index| snapshot.planned_service(index));
+            let service = service.map_or_else(String::new, |planned| {
+                planned.service.name.clone().unwrap_or_else(|| planned.service.host.clone())
+            });
+            (service, planned.route.name.clone().unwrap_or_else(|| planned.route.id.to_string()))
+        })
+        .collect();
+    metrics.routes(labels.iter().map(|(service, route)| (service.as_str(), route.as_str())))
+}
+
+fn access_log(settings: &Settings, lines: &Arc<LineWriter>) -> AccessLog {
+    let format = match settings.logs.proxy_access_log_format {
+        AccessLogFormat::Combined => Format::compile("combined").unwrap_or(Format::Json),
+        AccessLogFormat::Json => Format::Json,
+    };
+    let path = match &settings.logs.proxy_access_log {
+        LogTarget::Off => return AccessLog::off(),
+        LogTarget::Stdout => "/dev/stdout".to_owned(),
+        LogTarget::Stderr => "/dev/stderr".to_owned(),
+        LogTarget::File(path) => settings.in_prefix(path).display().to_string(),
+    };
+    AccessLog::to(&path, format, Arc::clone(lines))
+}
+
+/// Makes the working directory's folders. A gateway that may not write them serves all the same.
+fn prepare_prefix(settings: &Settings) {
+    for folder in ["pids", "logs"] {
+        let path = settings.in_prefix(Path::new(folder));
+        if let Err(error) = std::fs::create_dir_all(&path) {
+            tracing::warn!(path = %path.display(), %error, "cannot make a folder of the working directory; set `prefix`");
+        }
+    }
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Holds the process id; removed when the gateway stops.
+struct PidFile(std::path::PathBuf);
+
+impl PidFile {
+    fn write(path: &Path) -> Self {
+        if let Err(error) = std::fs::write(path, format!("{}\n", std::process::id())) {
+            tracing::warn!(path = %path.display(), %error, "cannot write the process id; `tidegate stop` and `reload` will not find it");
+        }
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}

@@ -1,0 +1,143 @@
+//! The status listener: `/status`, `/status/ready`, `/metrics` (kong-core G.5).
+
+use crate::configuration::NO_CONFIGURATION;
+use crate::reload::Reloader;
+use crate::workers::Bound;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, SERVER};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tidegate_proxy::Shared;
+use tidegate_proxy::settings::PRODUCT;
+use tidegate_telemetry::metrics::Metrics;
+use tidegate_telemetry::process_log::LogHandle;
+
+/// What the status endpoints tell of.
+pub(crate) struct StatusContext {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reloader: Arc<Reloader>,
+    pub(crate) level: LogHandle,
+}
+
+struct State {
+    context: StatusContext,
+    is_marked_draining: AtomicBool,
+}
+
+/// Longest wait for a request head on the status listener.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves every status listener on the current runtime.
+pub(crate) fn serve(listeners: Vec<Bound>, context: StatusContext) {
+    let state = Arc::new(State { context, is_marked_draining: AtomicBool::new(false) });
+    for listener in listeners {
+        let Some(socket) = listener.into_tcp() else {
+            tracing::warn!("status_listen on a unix socket is not served yet");
+            continue;
+        };
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            let listener = match tokio::net::TcpListener::from_std(socket) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    tracing::error!(%error, "cannot open the status listener");
+                    return;
+                }
+            };
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let state = Arc::clone(&state);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| {
+                        let state = Arc::clone(&state);
+                        async move { Ok::<_, Infallible>(answer(&state, &request)) }
+                    });
+                    let mut builder = hyper::server::conn::http1::Builder::new();
+                    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).title_case_headers(true);
+                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+                });
+            }
+        });
+    }
+}
+
+fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path().trim_end_matches('/');
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match path {
+        "/status" if is_read => json_reply(StatusCode::OK, &status(state)),
+        "/status/ready" if is_read => ready(state),
+        "/status/ready" if request.method() == Method::POST => mark_draining(state, request),
+        "/metrics" if is_read => metrics(state),
+        "/status/log-level" if is_read => json_reply(StatusCode::OK, &json!({ "message": format!("log level: {}", state.context.level.level().name()) })),
+        "" | "/status" | "/status/ready" | "/metrics" => json_reply(StatusCode::METHOD_NOT_ALLOWED, &json!({ "message": "Method not allowed" })),
+        _ => json_reply(StatusCode::NOT_FOUND, &json!({ "message": "Not found" })),
+    }
+}
+
+fn status(state: &State) -> Value {
+    let (connections, reload) = (state.context.metrics.connections(), state.context.reloader.state());
+    json!({
+        "configuration_hash": reload.content_hash,
+        "server": {
+            "connections_accepted": connections.accepted,
+            "connections_handled": connections.handled,
+            "connections_active": connections.active,
+            "connections_reading": 0,
+            "connections_writing": connections.writing,
+            "connections_waiting": connections.waiting,
+            "total_requests": state.context.metrics.total_requests(),
+        },
+        "snapshot": { "version": state.context.shared.snapshot().version, "refused": reload.refused },
+    })
+}
+
+fn ready(state: &State) -> Response<Full<Bytes>> {
+    let hash = state.context.reloader.state().content_hash;
+    let reason = if state.context.shared.is_draining() || state.is_marked_draining.load(Ordering::Relaxed) {
+        "draining"
+    } else if hash == NO_CONFIGURATION {
+        "no configuration available (empty configuration present)"
+    } else {
+        return json_reply(StatusCode::OK, &json!({ "message": "ready" }));
+    };
+    json_reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "message": reason }))
+}
+
+/// `POST /status/ready?status=draining`: load balancers are told to look elsewhere, traffic goes on.
+fn mark_draining(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.uri().query() != Some("status=draining") {
+        return json_reply(StatusCode::BAD_REQUEST, &json!({ "message": "expected status=draining" }));
+    }
+    state.is_marked_draining.store(true, Ordering::Relaxed);
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn metrics(state: &State) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(state.context.metrics.render()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
+    response
+}
+
+fn json_reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
+    response
+}

@@ -1,0 +1,133 @@
+//! `cargo xtask bench`: CPU time per request beside nginx, in one run.
+//!
+//! The proxy under test has one worker on the first CPU; load generator and backend share the second. Rounds visit
+//! the peers in turn, so that what disturbs the machine disturbs all of them; figures are medians over the rounds.
+//! Compare ratios within one run, never figures of two runs.
+
+mod load;
+mod peers;
+mod proc_stat;
+mod reload;
+mod report;
+
+use crate::shell::{self, cargo, install, target_dir};
+use anyhow::{Context, Result, bail};
+use peers::{Backend, Peer, Workdir};
+use report::{Row, Table};
+use std::time::Duration;
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(1);
+
+type Scenario = fn(&Workdir) -> Result<Table>;
+
+/// What can be measured.
+const SCENARIOS: [(&str, Scenario); 3] = [("plain", plain), ("plugins", plugins), ("reload", reload::run)];
+
+pub(crate) fn run(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !SCENARIOS.iter().any(|(known, _)| known == name))
+    {
+        let known: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+        bail!("unknown scenario {unknown}: there are {}", known.join(", "));
+    }
+    if std::thread::available_parallelism()?.get() < 2 {
+        bail!("two CPUs are needed: one for the proxy, one for load and backend");
+    }
+    install(&[
+        ("nginx", "nginx-light"),
+        ("wrk", "wrk"),
+        ("taskset", "util-linux"),
+    ])?;
+    println!("building the gateway with the release profile");
+    shell::run(&mut cargo(&["build", "--release", "-p", "tidegate"]))?;
+    let workdir = Workdir::new(target_dir().join("release/tidegate"))?;
+    let _backend = Backend::start(&workdir)?;
+    let mut page = report::header()?;
+    for (name, scenario) in SCENARIOS {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            let table = scenario(&workdir)?.to_markdown();
+            println!("\n{table}");
+            page.push('\n');
+            page.push_str(&table);
+        }
+    }
+    let file = target_dir().join("bench.md");
+    std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn plain(workdir: &Workdir) -> Result<Table> {
+    let peers = [
+        Peer::nginx(workdir)?,
+        Peer::tidegate(workdir, "tidegate", &peers::plain_config())?,
+    ];
+    side_by_side(
+        "Plain HTTP/1.1, 64 keep-alive connections, 100-byte answer",
+        "nginx",
+        &peers,
+        &[],
+    )
+}
+
+fn plugins(workdir: &Workdir) -> Result<Table> {
+    let peers = [
+        Peer::tidegate(workdir, "plain", &peers::plain_config())?,
+        Peer::tidegate(
+            workdir,
+            "rate-limiting + key-auth + request-transformer",
+            &peers::plugins_config(),
+        )?,
+    ];
+    side_by_side(
+        "Three plugins on the route against none",
+        "plain",
+        &peers,
+        &[("apikey", peers::KEY)],
+    )
+}
+
+/// Measures the peers in turn; ratios are against the peer called `reference`.
+fn side_by_side<const N: usize>(
+    title: &str,
+    reference: &str,
+    peers: &[Peer; N],
+    headers: &[(&str, &str)],
+) -> Result<Table> {
+    for peer in peers {
+        load::wrk(peer.port, WARM_UP, headers)?;
+    }
+    let mut rounds: Vec<Vec<Row>> = Vec::new();
+    for _ in 0..ROUNDS {
+        let round = peers
+            .iter()
+            .map(|peer| measure(peer, headers))
+            .collect::<Result<Vec<_>>>()?;
+        rounds.push(round);
+    }
+    let names = peers.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>();
+    Ok(report::medians(title, &names, reference, &rounds))
+}
+
+fn measure(peer: &Peer, headers: &[(&str, &str)]) -> Result<Row> {
+    let before = proc_stat::cpu_of_tree(peer.pid())?;
+    let load = load::wrk(peer.port, ROUND, headers)?;
+    let cpu = proc_stat::cpu_of_tree(peer.pid())? - before;
+    if load.errors > 0 {
+        bail!(
+            "{}: {} of {} requests failed",
+            peer.name,
+            load.errors,
+            load.requests
+        );
+    }
+    Ok(Row {
+        cpu_micros: cpu.as_secs_f64() * 1e6 / load.requests as f64,
+        requests_per_second: load.requests as f64 / load.seconds,
+        p99_micros: load.p99_micros,
+        resident_mib: proc_stat::resident_of_tree(peer.pid())? as f64 / f64::from(1 << 20),
+    })
+}

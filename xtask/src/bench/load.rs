@@ -1,0 +1,219 @@
+//! Two loads: wrk as fast as it goes, and an open loop at a fixed rate for latency.
+
+use super::peers::LOAD_CPU;
+use crate::shell;
+use anyhow::{Context, Result};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What wrk found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Load {
+    pub(crate) requests: u64,
+    pub(crate) seconds: f64,
+    pub(crate) errors: u64,
+    pub(crate) p99_micros: f64,
+}
+
+/// Runs wrk with 64 keep-alive connections on the load's CPU.
+pub(crate) fn wrk(port: u16, duration: Duration, headers: &[(&str, &str)]) -> Result<Load> {
+    let mut command = Command::new("taskset");
+    command.args([
+        "-c",
+        LOAD_CPU,
+        "wrk",
+        "-t1",
+        "-c64",
+        "--latency",
+        "--timeout",
+        "10s",
+    ]);
+    command.arg(format!("-d{}s", duration.as_secs()));
+    for (name, value) in headers {
+        command.args(["-H", &format!("{name}: {value}")]);
+    }
+    command.arg(format!("http://127.0.0.1:{port}/"));
+    let text = shell::output(&mut command)?;
+    parse(&text).with_context(|| format!("wrk said:\n{text}"))
+}
+
+fn parse(text: &str) -> Option<Load> {
+    let summary = text.lines().find(|line| line.contains(" requests in "))?;
+    let (requests, rest) = summary.trim().split_once(" requests in ")?;
+    let seconds = micros(rest.split(',').next()?)? / 1e6;
+    let p99 = text.lines().find_map(|line| line.trim().strip_prefix("99%"))?;
+    let number_in = |line: &str| -> u64 {
+        line.split(|character: char| !character.is_ascii_digit())
+            .filter_map(|word| word.parse::<u64>().ok())
+            .sum()
+    };
+    let wrong = text
+        .lines()
+        .filter(|line| line.contains("Non-2xx or 3xx responses"));
+    let broken = text.lines().filter(|line| line.contains("Socket errors:"));
+    // "Non-2xx or 3xx" holds digits of its own: only what follows the colon counts.
+    let errors = wrong
+        .chain(broken)
+        .filter_map(|line| line.split_once(':'))
+        .map(|(_, counts)| number_in(counts))
+        .sum();
+    Some(Load {
+        requests: requests.parse().ok()?,
+        seconds,
+        errors,
+        p99_micros: micros(p99.trim())?,
+    })
+}
+
+fn micros(text: &str) -> Option<f64> {
+    let unit = text.find(|character: char| character.is_ascii_alphabetic())?;
+    let factor = match text.get(unit..)? {
+        "us" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        "m" => 60e6,
+        _ => return None,
+    };
+    Some(text.get(..unit)?.parse::<f64>().ok()? * factor)
+}
+
+/// Latencies of an open loop, in microseconds, sorted; and how many requests failed.
+#[derive(Debug, Default)]
+pub(crate) struct Latencies {
+    pub(crate) micros: Vec<u64>,
+    pub(crate) failed: usize,
+}
+
+impl Latencies {
+    /// The value that the share `quantile` of the requests stayed below.
+    pub(crate) fn quantile(&self, quantile: f64) -> u64 {
+        let place = (self.micros.len().saturating_sub(1) as f64 * quantile).round() as usize;
+        self.micros.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// Sends `rate` requests a second over `connections` for `duration`, each at its time whether or not the one before
+/// was answered in time; a latency counts from when the request was due.
+pub(crate) fn open_loop(
+    port: u16,
+    path: &str,
+    rate: u32,
+    connections: u32,
+    duration: Duration,
+) -> Result<Latencies> {
+    let threads: Vec<_> = (0..connections)
+        .map(|index| {
+            let path = path.to_owned();
+            let pause = Duration::from_secs(1) * connections / rate;
+            std::thread::spawn(move || paced(port, &path, pause * index / connections, pause, duration))
+        })
+        .collect();
+    let mut all = Latencies::default();
+    for thread in threads {
+        let one = thread.join().ok().context("a load thread panicked")??;
+        all.micros.extend(one.micros);
+        all.failed += one.failed;
+    }
+    all.micros.sort_unstable();
+    Ok(all)
+}
+
+fn paced(port: u16, path: &str, offset: Duration, pause: Duration, duration: Duration) -> Result<Latencies> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\n\r\n");
+    let mut found = Latencies::default();
+    let mut stream = connect(port)?;
+    let start = Instant::now() + offset;
+    let mut due = start;
+    while due < start + duration {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        match exchange(&mut stream, &request) {
+            Ok(()) => found
+                .micros
+                .push(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX)),
+            Err(_) => {
+                found.failed += 1;
+                stream = connect(port)?;
+            }
+        }
+        due += pause;
+    }
+    Ok(found)
+}
+
+fn connect(port: u16) -> Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).context("cannot connect")?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    Ok(BufReader::new(stream))
+}
+
+fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> Result<()> {
+    stream.get_mut().write_all(request.as_bytes())?;
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let is_good = line.starts_with("HTTP/1.1 200");
+    let mut length = 0;
+    loop {
+        line.clear();
+        if stream.read_line(&mut line)? == 0 {
+            anyhow::bail!("closed");
+        }
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse()?;
+        }
+    }
+    std::io::copy(&mut stream.take(length), &mut std::io::sink())?;
+    anyhow::ensure!(is_good, "not 200");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = "Running 3s test @ http://127.0.0.1:1/
+  1 threads and 64 connections
+  Latency Distribution
+     50%    1.10ms
+     99%    2.50ms
+  90000 requests in 3.01s, 20.00MB read
+  Socket errors: connect 0, read 1, write 0, timeout 2
+  Non-2xx or 3xx responses: 40
+";
+
+    #[test]
+    fn the_report_of_wrk_is_read_with_all_its_errors() {
+        let load = parse(REPORT).unwrap();
+        assert_eq!(
+            load,
+            Load {
+                requests: 90_000,
+                seconds: 3.01,
+                errors: 43,
+                p99_micros: 2_500.0
+            }
+        );
+    }
+
+    #[test]
+    fn quantiles_are_taken_from_the_sorted_values() {
+        let latencies = Latencies {
+            micros: (1..=100).collect(),
+            failed: 0,
+        };
+        assert_eq!(
+            (
+                latencies.quantile(0.5),
+                latencies.quantile(0.99),
+                latencies.quantile(1.0)
+            ),
+            (51, 99, 100)
+        );
+        assert_eq!(Latencies::default().quantile(0.99), 0);
+    }
+}

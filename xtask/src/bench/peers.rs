@@ -1,0 +1,208 @@
+//! The proxies side by side and the backend behind them.
+
+use crate::shell::Service;
+use anyhow::{Context, Result, bail};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// CPU of the proxy under test.
+pub(crate) const PROXY_CPU: &str = "0";
+/// CPU of load and backend.
+pub(crate) const LOAD_CPU: &str = "1";
+/// Key of the consumer in [`plugins_config`].
+pub(crate) const KEY: &str = "bench-key";
+/// Port of the backend, chosen by [`Workdir::new`], stands for itself in configurations.
+const BACKEND: &str = "@BACKEND@";
+
+/// Files of one run, and what all peers share.
+#[derive(Debug)]
+pub(crate) struct Workdir {
+    binary: PathBuf,
+    path: PathBuf,
+    backend_port: u16,
+}
+
+impl Workdir {
+    pub(crate) fn new(binary: PathBuf) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("tidegate-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self {
+            binary,
+            path,
+            backend_port: free_port()?,
+        })
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let file = self.path.join(name);
+        let text = text.replace(BACKEND, &format!("127.0.0.1:{}", self.backend_port));
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(file)
+    }
+}
+
+impl Drop for Workdir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// nginx with a fixed answer of 100 bytes.
+pub(crate) struct Backend(#[allow(dead_code, reason = "held for its end")] Service);
+
+impl Backend {
+    pub(crate) fn start(workdir: &Workdir) -> Result<Self> {
+        let server = format!("location / {{ return 200 '{}'; }}", "x".repeat(100));
+        let service = nginx(workdir, "backend", LOAD_CPU, workdir.backend_port, "", &server)?;
+        Ok(Self(service))
+    }
+}
+
+/// A proxy that is measured.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    service: Service,
+}
+
+impl Peer {
+    pub(crate) fn nginx(workdir: &Workdir) -> Result<Self> {
+        let port = free_port()?;
+        let upstream = format!("upstream b {{ server {BACKEND}; keepalive 128; }}");
+        let server =
+            "location / { proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ''; }";
+        let service = nginx(workdir, "nginx", PROXY_CPU, port, &upstream, server)?;
+        Ok(Self {
+            name: "nginx".to_owned(),
+            port,
+            service,
+        })
+    }
+
+    pub(crate) fn tidegate(workdir: &Workdir, name: &str, config: &str) -> Result<Self> {
+        let port = free_port()?;
+        let file = workdir.write(&format!("{port}.yaml"), config)?;
+        let prefix = workdir.path.join(port.to_string());
+        std::fs::create_dir_all(&prefix)?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", PROXY_CPU]).arg(&workdir.binary).arg("start");
+        command.stdout(Stdio::null()).stderr(Stdio::null()).envs([
+            ("TIDEGATE_DECLARATIVE_CONFIG", file.display().to_string()),
+            ("TIDEGATE_PROXY_LISTEN", format!("127.0.0.1:{port}")),
+            ("TIDEGATE_STATUS_LISTEN", "off".to_owned()),
+            ("TIDEGATE_ADMIN_LISTEN", "off".to_owned()),
+            ("TIDEGATE_PROXY_ACCESS_LOG", "off".to_owned()),
+            ("TIDEGATE_WORKERS", "1".to_owned()),
+            ("TIDEGATE_LOG_LEVEL", "error".to_owned()),
+            ("TIDEGATE_PREFIX", prefix.display().to_string()),
+        ]);
+        let mut service = Service::start("gateway", &mut command)?;
+        wait_until_ready(&mut service, port)?;
+        Ok(Self {
+            name: name.to_owned(),
+            port,
+            service,
+        })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.service.pid()
+    }
+
+    /// The declarative file that [`Peer::tidegate`] wrote for this peer.
+    pub(crate) fn config_name(&self) -> String {
+        format!("{}.yaml", self.port)
+    }
+}
+
+fn nginx(
+    workdir: &Workdir,
+    name: &'static str,
+    cpu: &str,
+    port: u16,
+    http: &str,
+    server: &str,
+) -> Result<Service> {
+    let prefix = workdir.path.join(name);
+    std::fs::create_dir_all(prefix.join("logs"))?;
+    let text = format!(
+        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr error;
+events {{ worker_connections 4096; }}
+http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 300s; {http}
+server {{ listen 127.0.0.1:{port} backlog=16384; {server} }} }}\n"
+    );
+    let config = workdir.write(&format!("{name}.conf"), &text)?;
+    let mut command = Command::new("taskset");
+    command
+        .args(["-c", cpu, "nginx", "-p"])
+        .arg(&prefix)
+        .arg("-c")
+        .arg(config)
+        .stderr(Stdio::null());
+    let mut service = Service::start(name, &mut command)?;
+    wait_until_ready(&mut service, port)?;
+    Ok(service)
+}
+
+fn wait_until_ready(service: &mut Service, port: u16) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        service.ensure_running()?;
+        if Instant::now() > deadline {
+            bail!("the {} does not listen on port {port}", service.name);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .context("no free port")?
+        .local_addr()?
+        .port())
+}
+
+/// One service, one route.
+pub(crate) fn plain_config() -> String {
+    format!(
+        "_format_version: \"3.0\"
+services:
+- {{name: s, url: \"http://{BACKEND}\", routes: [{{name: r, paths: [/]}}]}}
+"
+    )
+}
+
+/// The same with three plugins on the route.
+pub(crate) fn plugins_config() -> String {
+    format!(
+        "_format_version: \"3.0\"
+services:
+- name: s
+  url: http://{BACKEND}
+  routes:
+  - name: r
+    paths: [/]
+    plugins:
+    - {{name: rate-limiting, config: {{hour: 100000000, policy: local}}}}
+    - {{name: key-auth}}
+    - {{name: request-transformer, config: {{remove: {{headers: [x-gone]}}, add: {{headers: [\"x-added:1\"]}}}}}}
+consumers:
+- {{username: c, keyauth_credentials: [{{key: {KEY}}}]}}
+"
+    )
+}
+
+/// `count` routes over one service; `edition` changes one of them.
+pub(crate) fn many_routes_config(count: usize, edition: usize) -> String {
+    let mut text =
+        format!("_format_version: \"3.0\"\nservices:\n- name: s\n  url: http://{BACKEND}\n  routes:\n");
+    for index in 0..count {
+        text.push_str(&format!("  - {{name: r{index}, paths: [/svc{index}/]}}\n"));
+    }
+    text.push_str(&format!("  - {{name: edited, paths: [/edition{edition}/]}}\n"));
+    text
+}

@@ -1,0 +1,19 @@
+//! `cargo xtask test`: the binary, then every test once.
+
+use crate::shell::{self, cargo, target_dir};
+use anyhow::Result;
+use std::time::Instant;
+
+pub(crate) fn run(filter: &[String]) -> Result<()> {
+    let started = Instant::now();
+    println!("building the gateway that the tests drive");
+    shell::run(&mut cargo(&["build", "--workspace", "--bin", "tidegate"]))?;
+    println!("running the tests");
+    let mut tests = cargo(&["test", "--workspace"]);
+    tests
+        .args(filter)
+        .env("TIDEGATE_TEST_BINARY", target_dir().join("debug/tidegate"));
+    shell::run(&mut tests)?;
+    println!("tests done after {} s", started.elapsed().as_secs());
+    Ok(())
+}
