@@ -4,6 +4,7 @@
 //! routes. Kong's engine gets its context ready-made: only `execute` is measured.
 
 #![allow(missing_docs, reason = "functions of a benchmark are named in its table")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
 
 use divan::{Bencher, black_box};
 use serde_json::{Value, json};
@@ -272,7 +273,7 @@ mod change {
         bencher.bench_local(|| Router::build(&inputs, Flavor::TraditionalCompatible));
     }
 
-    /// A route in the middle gets another path.
+    /// A route in the middle gets methods.
     fn one(bencher: Bencher<'_, '_>, family: Family, count: usize) {
         let mut list = routes(family, count);
         let router = build(&list);

@@ -195,7 +195,7 @@ impl RawClient {
     pub async fn try_response(&mut self, method: &str) -> Result<Response, ReadError> {
         timeout(PATIENCE, self.reader.response(method))
             .await
-            .expect("the gateway answers in time")
+            .unwrap_or(Err(ReadError::Silent))
     }
 
     /// Reads only a head, for answers whose body is watched piece by piece.

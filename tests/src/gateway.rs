@@ -71,7 +71,10 @@ impl Builder {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let mut settings = BTreeMap::from([
-            ("proxy_listen".to_owned(), "{proxy}, {tls} ssl http2".to_owned()),
+            (
+                "proxy_listen".to_owned(),
+                "{proxy} http2, {tls} ssl http2".to_owned(),
+            ),
             ("status_listen".to_owned(), status.to_string()),
             ("admin_listen".to_owned(), "off".to_owned()),
             ("declarative_config".to_owned(), declarative.display().to_string()),

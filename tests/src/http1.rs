@@ -121,6 +121,8 @@ pub enum ReadError {
     CutOff(String),
     /// The bytes are no HTTP/1 message.
     Malformed(String),
+    /// Nothing more came in time.
+    Silent,
 }
 
 impl<S: AsyncRead + Unpin> Reader<S> {

@@ -61,10 +61,12 @@ const MAX_STREAMS: u32 = 100;
 /// The connections of one worker. `B` is the type of request bodies.
 pub struct Pool<B> {
     settings: PoolSettings,
-    idle: RefCell<HashMap<PoolKey, VecDeque<Idle<B>>, foldhash::fast::RandomState>>,
-    shared: RefCell<HashMap<PoolKey, Vec<Rc<Shared<B>>>, foldhash::fast::RandomState>>,
+    idle: RefCell<ByKey<VecDeque<Idle<B>>>>,
+    shared: RefCell<ByKey<Vec<Rc<Shared<B>>>>>,
     open: Rc<Cell<u64>>,
 }
+
+type ByKey<V> = HashMap<PoolKey, V, foldhash::fast::RandomState>;
 
 struct Idle<B> {
     sender: http1::SendRequest<B>,

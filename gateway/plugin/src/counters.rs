@@ -1,7 +1,7 @@
 //! Counters of fixed windows, shared by all workers of the process (rate-limiting policy `local`).
 //!
 //! [`Counters::take`] checks several windows of one identity and counts in all of them or in none, in one step: a
-//! limit is never exceeded, however many threads ask. The table is cut into [`SHARDS`] shards by the hash of the
+//! limit is never exceeded, however many threads ask. The table is cut into 256 shards by the hash of the
 //! identity, each behind its own mutex that is held for a few memory accesses; nothing is allocated for an identity
 //! that has a counter.
 //!

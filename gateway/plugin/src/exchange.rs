@@ -222,8 +222,8 @@ pub struct Exchange {
     pub service: Option<ServiceIndex>,
     /// Captures of the route's regex.
     pub captures: Option<Box<Captures>>,
-    /// Prefix removed by `strip_path`.
-    pub stripped_prefix: Option<Box<str>>,
+    /// Prefix removed by `strip_path`, as it stands in the normalised path.
+    pub stripped_prefix: Option<Box<[u8]>>,
     /// Authenticated (or anonymous) consumer.
     pub consumer: Option<ConsumerIndex>,
     /// Credential; `None` for anonymous.

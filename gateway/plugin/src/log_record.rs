@@ -1,4 +1,4 @@
-//! The log object: what file-log, http-log and the other log plugins say about a request ([SER]).
+//! The log object: what file-log, http-log and the other log plugins say about a request.
 //!
 //! Members and their meaning follow Kong, so that a collector set up for Kong understands the lines. A member without
 //! a value is left out, never null. Durations are in milliseconds, sizes in bytes.

@@ -5,6 +5,7 @@ use crate::settings::PRODUCT;
 use http::header::{CONNECTION, EXPECT, HOST, TE, UPGRADE, VIA};
 use http::{HeaderMap, HeaderValue, Version};
 use std::sync::LazyLock;
+use tidegate_model::normalize::escape_path;
 use tidegate_plugin::headers::{
     X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH, X_FORWARDED_PORT, X_FORWARDED_PREFIX, X_FORWARDED_PROTO,
     X_KONG_REQUEST_ID, X_REAL_IP,
@@ -67,7 +68,7 @@ fn forwarding(flow: &Flow, headers: &mut HeaderMap) {
     say(X_FORWARDED_HOST, &|| Some(text(if x.request.host.is_empty() { NAMELESS_HOST } else { &x.request.host })));
     say(X_FORWARDED_PORT, &|| Some(connection.port_header.clone()));
     say(X_FORWARDED_PATH, &|| Some(text(x.request.target.path())));
-    say(X_FORWARDED_PREFIX, &|| x.stripped_prefix.as_deref().filter(|prefix| *prefix != "/").map(text));
+    say(X_FORWARDED_PREFIX, &|| x.stripped_prefix.as_deref().filter(|prefix| *prefix != b"/").map(prefix_value));
 }
 
 /// Appends the peer to the list that the client sent, as one header line.
@@ -130,6 +131,13 @@ static VIA_1_0: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_stati
 static VIA_1_1: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(concat!("1.1 tidegate/", env!("CARGO_PKG_VERSION"))));
 static VIA_2: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(concat!("2 tidegate/", env!("CARGO_PKG_VERSION"))));
 static SERVER: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(PRODUCT));
+
+/// The decoded prefix, as Kong sends it; bytes that no header can carry are escaped.
+fn prefix_value(prefix: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(prefix)
+        .or_else(|_| HeaderValue::from_bytes(&escape_path(prefix)))
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
 fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))

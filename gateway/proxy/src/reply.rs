@@ -185,8 +185,9 @@ fn grpc_name(status: StatusCode) -> &'static str {
     }
 }
 
-/// The page of an https redirect, with its content type.
-pub(crate) fn redirect_page(status: StatusCode) -> (Bytes, HeaderValue) {
+/// nginx's own page for a status, with its content type: what Kong sends for redirects and for errors that have no
+/// page of Kong's.
+pub(crate) fn status_page(status: StatusCode) -> (Bytes, HeaderValue) {
     let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
     let page = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"

@@ -8,7 +8,7 @@ use crate::phases::{Ending, Flow};
 use crate::reply::{Producer, render};
 use crate::tunnel::PendingTunnel;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, SERVER, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SERVER, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::time::Duration;
 use tidegate_plugin::headers::{
@@ -115,6 +115,9 @@ impl Flow {
             self.x.response.headers.insert(name, value);
         }
         self.header_filter();
+        if self.x.source == Source::Service {
+            add_charset(&mut self.x.response.headers);
+        }
         self.add_own_headers();
         if self.connection.closes_after_response() && self.x.request.version != http::Version::HTTP_2 {
             self.x.response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -189,6 +192,30 @@ impl Flow {
                 self.x.response.headers.insert(HeaderName::from_static(name), value);
             }
         }
+    }
+}
+
+/// Types to which Kong's nginx adds a charset when the upstream names none.
+const CHARSET_TYPES: [&[u8]; 6] = [
+    b"text/html",
+    b"text/plain",
+    b"text/xml",
+    b"text/vnd.wap.wml",
+    b"application/javascript",
+    b"application/rss+xml",
+];
+
+/// `charset=UTF-8` on text without a charset (setting `nginx_http_charset` of Kong).
+fn add_charset(headers: &mut http::HeaderMap) {
+    let Some(value) = headers.get_mut(CONTENT_TYPE) else { return };
+    let bytes = value.as_bytes();
+    let media_type = bytes.split(|byte| *byte == b';').next().unwrap_or(bytes).trim_ascii();
+    if bytes.len() != media_type.len() || !CHARSET_TYPES.iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
+        return;
+    }
+    let with_charset = [media_type, b"; charset=UTF-8"].concat();
+    if let Ok(with_charset) = HeaderValue::from_maybe_shared(Bytes::from(with_charset)) {
+        *value = with_charset;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::phases::Flow;
 use crate::receive::host_port;
-use crate::reply::redirect_page;
+use crate::reply::status_page;
 use http::header::{CONNECTION, HeaderName, LOCATION, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Flow {
         let strip = planned.route.strip_path;
         if strip && found.matched_prefix > 0 {
             let prefix = path.get(..found.matched_prefix).unwrap_or(path);
-            self.x.stripped_prefix = Some(String::from_utf8_lossy(&escape_path(prefix)).into_owned().into_boxed_str());
+            self.x.stripped_prefix = Some(Box::from(prefix));
         }
         let path = self.x.request.path();
         let joined = upstream_path(service.service.path.as_deref(), path, found.matched_prefix, strip, planned.path_handling);
@@ -117,7 +117,7 @@ impl Flow {
         let forwarded = x.request.headers.get(tidegate_plugin::headers::X_FORWARDED_HOST).filter(|_| x.client.is_trusted);
         let host = forwarded.and_then(|value| value.to_str().ok()).unwrap_or(&x.request.host);
         let location = format!("https://{host}{}", x.request.target);
-        let (page, content_type) = redirect_page(status);
+        let (page, content_type) = status_page(status);
         let mut reply = Reply::raw(status, page).content_type(content_type);
         if let Ok(location) = HeaderValue::from_str(&location) {
             reply = reply.header(LOCATION, location);

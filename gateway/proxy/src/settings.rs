@@ -11,7 +11,7 @@ use tidegate_net::pool::PoolSettings;
 pub const PRODUCT: &str = concat!("tidegate/", env!("CARGO_PKG_VERSION"));
 
 /// Settings of the request path, compiled once at start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ProxySettings {
     /// Which headers the gateway adds.
     pub headers: AddedHeaders,
@@ -31,22 +31,6 @@ pub struct ProxySettings {
     pub pool: PoolSettings,
     /// Whether upstream certificates are verified when the service does not say.
     pub tls_verify: bool,
-}
-
-impl Default for ProxySettings {
-    fn default() -> Self {
-        Self {
-            headers: AddedHeaders::default(),
-            trusted: TrustedPeers::default(),
-            real_ip: RealIp::default(),
-            port_maps: BTreeMap::new(),
-            allow_debug_header: false,
-            error_pages: ErrorPages::default(),
-            client: ClientLimits::default(),
-            pool: PoolSettings::default(),
-            tls_verify: false,
-        }
-    }
 }
 
 /// Headers that the gateway adds (kong-core E.2).

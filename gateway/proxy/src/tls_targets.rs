@@ -22,10 +22,13 @@ pub(crate) struct TlsTarget {
 /// Bound of server names kept per worker; beyond it the cache starts anew.
 const MAX_TARGETS: usize = 10_000;
 
+/// By service and Host.
+type Known = HashMap<(ServiceId, Box<[u8]>), Rc<TlsTarget>>;
+
 /// The worker's set-ups for one snapshot.
 #[derive(Default)]
 pub(crate) struct TlsTargets {
-    known: RefCell<HashMap<(ServiceId, Box<[u8]>), Rc<TlsTarget>>>,
+    known: RefCell<Known>,
     ids: RefCell<HashMap<(u64, Box<str>), u64>>,
 }
 

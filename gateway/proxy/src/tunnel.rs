@@ -56,8 +56,7 @@ where
     W: tokio::io::AsyncWrite + Unpin,
 {
     let mut buffer = vec![0; 16 * 1_024];
-    loop {
-        let Ok(count) = from.read(&mut buffer).await else { break };
+    while let Ok(count) = from.read(&mut buffer).await {
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
         last.set(Instant::now());
         if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {

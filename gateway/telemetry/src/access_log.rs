@@ -13,7 +13,7 @@ mod json;
 mod tests;
 mod text;
 
-pub use format::{Format, FormatError};
+pub use format::{Format, FormatError, Part, Variable};
 
 /// What one line may tell. Everything is borrowed: making a record copies nothing.
 #[derive(Debug, Clone, Copy, Default)]

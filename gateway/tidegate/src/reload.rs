@@ -141,5 +141,5 @@ fn mark(settings: &Settings) -> Option<FileMark> {
 /// Lowers the scheduling priority of this thread; failing to is no fault.
 fn lower_priority() {
     const LOW: i32 = 10;
-    drop(rustix::process::setpriority_process(None, LOW));
+    let _ = rustix::process::setpriority_process(None, LOW);
 }

@@ -136,8 +136,10 @@ fn store(entities: &EntitySet, default: CertificatePair) -> Result<CertificateSt
 
 fn global_client_certificate(settings: &Settings) -> Option<ClientCertificate> {
     let upstream = &settings.upstream;
-    let (cert, key) = upstream.client_ssl.then_some(())
-        .and(upstream.client_ssl_cert.as_ref().zip(upstream.client_ssl_cert_key.as_ref()))?;
+    if !upstream.client_ssl {
+        return None;
+    }
+    let (cert, key) = upstream.client_ssl_cert.as_ref().zip(upstream.client_ssl_cert_key.as_ref())?;
     let pair = read_pem(cert, "client_ssl_cert").and_then(|cert| Ok((cert, read_pem(key, "client_ssl_cert_key")?)));
     match pair {
         Ok((cert, key)) => Some(ClientCertificate { cert: Arc::from(cert), key: Arc::from(key) }),

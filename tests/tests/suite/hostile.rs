@@ -39,7 +39,10 @@ struct Case {
 /// Sends each case on a connection of its own to one gateway.
 async fn run(cases: &[Case]) {
     let upstream = Upstream::ok().await;
-    let gateway = Gateway::start(crate::ask::service(&upstream, "- {paths: [/]}")).await;
+    let gateway = Gateway::with(crate::ask::service(&upstream, "- {paths: [/]}"))
+        .setting("client_header_timeout", "3s")
+        .start()
+        .await;
     let mut failures = Vec::new();
     for case in cases {
         if let Err(found) = judge(case, &gateway, &upstream).await {

@@ -5,6 +5,7 @@ mod events;
 mod json;
 mod positions;
 mod scalar;
+mod shape;
 mod yaml;
 
 use builder::{Builder, Built};
@@ -123,10 +124,7 @@ impl<'s> Document<'s> {
     }
 
     fn read(text: &'s str, format: Format, limits: Limits) -> Result<Self, Unreadable> {
-        let built = match build(text, format, &limits, false) {
-            Ok(built) => built,
-            Err(fault) => return Err(fault.into()),
-        };
+        let built = build(text, format, &limits, false)?;
         if built.faults.is_empty() {
             let Built {
                 value,

@@ -311,11 +311,15 @@ impl Collector {
 
 /// Values may be references to environment variables (kong-core B.5); other vaults are entities, which come later.
 fn follow_references(merged: &mut Merged, sources: &Sources) {
-    let env_prefix = merged.effective.iter().find(|entry| entry.definition.name == "vault_env_prefix");
+    let env_prefix = merged
+        .effective
+        .iter()
+        .find(|entry| entry.definition.name == "vault_env_prefix");
     let env_prefix = env_prefix.map(|entry| entry.text.clone()).unwrap_or_default();
     let lookup = |variable: &str| {
         let mut all = sources.environment.iter();
-        all.find(|(name, _)| name == variable).map(|(_, value)| value.clone())
+        all.find(|(name, _)| name == variable)
+            .map(|(_, value)| value.clone())
     };
     let vaults = Vaults::environment_only(&lookup).with_env_prefix(&env_prefix);
     for entry in &merged.effective {
@@ -324,7 +328,12 @@ fn follow_references(merged: &mut Merged, sources: &Sources) {
             Resolved::Plain => entry.text.clone(),
             Resolved::Secret(secret) => secret,
             Resolved::Missing(message) => {
-                merged.faults.push(Fault { setting: name.to_owned(), origin: entry.origin.clone(), message, hint: None });
+                merged.faults.push(Fault {
+                    setting: name.to_owned(),
+                    origin: entry.origin.clone(),
+                    message,
+                    hint: None,
+                });
                 continue;
             }
         };

@@ -243,11 +243,11 @@ pub(super) fn bytes(size: u64) -> String {
 }
 
 fn time_expectation(unit: TimeUnit, min: u64, max: u64) -> String {
-    let (name, suffix) = match unit {
-        TimeUnit::Milliseconds => ("milliseconds", "ms"),
-        TimeUnit::Seconds => ("seconds", "s"),
+    let name = match unit {
+        TimeUnit::Milliseconds => "milliseconds",
+        TimeUnit::Seconds => "seconds",
     };
-    format!("a time in {name} from {min} to {max}, or with a unit such as `{max}{suffix}`, `500ms` or `1h`")
+    format!("{name} from {min} to {max}, or a time with a unit such as `500ms` or `1h`")
 }
 
 pub(super) const fn switch(default: &'static str) -> Spec {

@@ -317,7 +317,10 @@ fn secrets_are_masked_and_paths_of_keys_are_not() {
 #[test]
 fn a_fault_of_a_secret_does_not_show_it() {
     let text = only_fault(from_file("cluster_cert_key = LS0tLS1CRUdJTiSecret!"));
-    assert!(text.contains("cannot be decoded") && !text.contains("Secret"), "{text}");
+    assert!(
+        text.contains("cannot be decoded") && !text.contains("Secret"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -124,13 +124,13 @@ choices! {
     CipherSuite {
         /// TLS 1.3 only.
         Modern = "modern",
-        /// TLS 1.2 with forward secrecy, and 1.3.
+        /// TLS 1.2 and 1.3, always with forward secrecy.
         Intermediate = "intermediate",
         /// As `intermediate`: older versions are not offered.
         Old = "old",
-        /// TLS 1.2 and 1.3 with AES-GCM alone.
+        /// As `intermediate`; the module in use is not certified.
         Fips = "fips",
-        /// `ssl_protocols` and `ssl_ciphers` decide.
+        /// `ssl_protocols` decides.
         Custom = "custom",
     }
 }

@@ -1,4 +1,4 @@
-//! Members that plugins add: `a.b` is a member of a member, `a\.b` one name with a dot in it ([SER]).
+//! Members that plugins add: `a.b` is a member of a member, `a\.b` one name with a dot in it.
 
 use serde_json::{Map, Value};
 

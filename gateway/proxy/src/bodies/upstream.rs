@@ -89,9 +89,9 @@ impl UpstreamStream {
         Self { prefix: None, incoming, deadline, timeout, max_bytes, progress }
     }
 
-    /// Whether its length is known and within `max`.
-    pub(crate) fn is_short(&self, max: usize) -> bool {
-        self.prefix.is_none() && self.incoming.size_hint().upper().is_some_and(|upper| upper <= max as u64)
+    /// Whether its length is within `max`, or unknown.
+    pub(crate) fn may_be_short(&self, max: usize) -> bool {
+        self.prefix.is_none() && self.incoming.size_hint().upper().is_none_or(|upper| upper <= max as u64)
     }
 
     /// Reads the body whole. A longer one than `max` stays a stream, nothing lost.
@@ -103,7 +103,7 @@ impl UpstreamStream {
         let mut rest = BytesMut::new();
         let bytes = loop {
             match poll_fn(|cx| self.poll_chunk(cx)).await {
-                None => break join(first, rest),
+                None => break join(first, &rest),
                 Some(Err(fault)) => return Err(fault),
                 Some(Ok(frame)) => {
                     let Ok(chunk) = frame.into_data() else { continue };
@@ -112,7 +112,7 @@ impl UpstreamStream {
                         Some(_) => rest.extend_from_slice(&chunk),
                     }
                     if first.as_ref().map_or(0, Bytes::len) + rest.len() > max {
-                        self.prefix = Some(join(first, rest));
+                        self.prefix = Some(join(first, &rest));
                         return Ok(BodySource::Stream(self));
                     }
                 }
@@ -154,14 +154,14 @@ impl UpstreamStream {
     }
 }
 
-fn join(first: Option<Bytes>, rest: BytesMut) -> Bytes {
+fn join(first: Option<Bytes>, rest: &[u8]) -> Bytes {
     match first {
         None => Bytes::new(),
         Some(first) if rest.is_empty() => first,
         Some(first) => {
             let mut all = BytesMut::with_capacity(first.len() + rest.len());
             all.extend_from_slice(&first);
-            all.extend_from_slice(&rest);
+            all.extend_from_slice(rest);
             all.freeze()
         }
     }

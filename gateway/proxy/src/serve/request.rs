@@ -4,7 +4,7 @@ use super::connection::Connection;
 use crate::bodies::{BodySource, ClientBody, UpstreamStream};
 use crate::phases::{Ending, Flow};
 use crate::receive::receive;
-use crate::reply::Producer;
+use crate::reply::{Producer, status_page};
 use crate::worker::Worker;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -17,7 +17,8 @@ use tidegate_net::gate::{RequestFault, check_h2, remove_ignored_headers};
 use tidegate_plugin::body::RequestBody;
 use tidegate_plugin::{Reply, Source};
 
-/// Request bodies up to this length are taken in before the upstream is asked, so that an attempt can be repeated.
+/// Request bodies up to this length are taken in before the upstream is asked (`request_buffering`), so that an attempt
+/// can be repeated and a short chunked body goes on with its length.
 const REPEATABLE_BODY: usize = 8 * 1_024;
 
 /// Answers a request. A panic ends that exchange alone.
@@ -102,6 +103,10 @@ impl Flow {
         self.connection.close_after_response();
         self.x.source = Source::Error;
         let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+        if matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED) {
+            let (page, content_type) = status_page(status);
+            return self.respond(Reply::raw(status, page).content_type(content_type), Producer::HttpLayer);
+        }
         self.respond(Reply::error(status, fault.message), Producer::HttpLayer)
     }
 
@@ -137,7 +142,7 @@ impl Flow {
             return Ok(BodySource::Whole(bytes));
         }
         match body {
-            BodySource::Stream(stream) if buffers && stream.is_short(REPEATABLE_BODY) => {
+            BodySource::Stream(stream) if buffers && stream.may_be_short(REPEATABLE_BODY) => {
                 UpstreamStream::gather(stream, REPEATABLE_BODY).await
             }
             body => Ok(body),

@@ -181,14 +181,14 @@ fn the_index_agrees_with_a_naive_matcher_on_a_hundred_thousand_requests() {
         Flavor::Expressions,
     ] {
         for round in 0..100 {
-            let routes: Vec<Route> = (0..1 + round * 2).map(|_| dice.route(flavor)).collect();
+            let routes: Vec<Route> = (0..1 + round).map(|_| dice.route(flavor)).collect();
             let (router, faults) = Router::build(&inputs(&routes), flavor);
             assert_eq!(faults, []);
             let naive = Naive::new(&routes, flavor);
             matched += compare(&router, &naive, &mut dice, 340);
         }
     }
-    assert!(matched > 60_000, "only {matched} requests matched a route");
+    assert!(matched > 50_000, "only {matched} requests matched a route");
 }
 
 #[test]

@@ -195,7 +195,13 @@ fn refusals(metrics: &Metrics, families: &mut Vec<Family>) {
     }
     families.push(refused);
 
-    let codes = merge_codes(metrics.workers.iter().map(|worker| worker.unrouted()));
+    let codes = merge_codes(
+        &metrics
+            .workers
+            .iter()
+            .map(|worker| worker.unrouted())
+            .collect::<Vec<_>>(),
+    );
     let mut unrouted = Family::new(
         "tidegate_unrouted_requests_total",
         Counter,
@@ -233,7 +239,8 @@ fn routes(metrics: &Metrics, families: &mut Vec<Family>) {
     metrics.catalog.for_each(|service, route, cells| {
         let labels = [("service", service), ("route", route), ("workspace", "default")];
         let [service, route, workspace] = labels;
-        for (key, count) in merge_codes(cells.filled().map(|worker| &worker.codes)) {
+        let tables: Vec<&CodeTable> = cells.filled().map(|worker| &worker.codes).collect();
+        for (key, count) in merge_codes(&tables) {
             let code = key.code();
             let source = ("source", key.by().label());
             requests.sample(
@@ -317,7 +324,7 @@ fn sum(
     Family::new(name, kind, help).with(&[], total as f64)
 }
 
-fn merge_codes<'a>(tables: impl Iterator<Item = &'a CodeTable>) -> BTreeMap<CodeKey, u64> {
+fn merge_codes(tables: &[&CodeTable]) -> BTreeMap<CodeKey, u64> {
     let mut merged = BTreeMap::new();
     for table in tables {
         table.for_each(|key, count| *merged.entry(key).or_default() += count);

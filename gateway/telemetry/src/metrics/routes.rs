@@ -6,9 +6,7 @@
 use super::cell::{Counter, Histogram};
 use super::codes::CodeTable;
 use parking_lot::Mutex;
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -72,7 +70,7 @@ impl SeriesCells {
 #[derive(Debug)]
 pub struct RouteSeries {
     /// Service and route label with a NUL between them.
-    labels: Box<str>,
+    labels: Arc<str>,
     cells: OnceLock<Arc<SeriesCells>>,
     catalog: Arc<CatalogShared>,
 }
@@ -146,7 +144,7 @@ impl CatalogShared {
 #[derive(Debug)]
 pub(super) struct Catalog {
     shared: Arc<CatalogShared>,
-    known: Mutex<HashSet<ByLabels>>,
+    known: Mutex<HashMap<Arc<str>, Arc<RouteSeries>>>,
 }
 
 impl Catalog {
@@ -181,27 +179,27 @@ impl Catalog {
         table
     }
 
-    fn series(&self, known: &mut HashSet<ByLabels>, labels: &str) -> Arc<RouteSeries> {
+    fn series(&self, known: &mut HashMap<Arc<str>, Arc<RouteSeries>>, labels: &str) -> Arc<RouteSeries> {
         if let Some(found) = known.get(labels) {
-            return Arc::clone(&found.0);
+            return Arc::clone(found);
         }
         let series = Arc::new(RouteSeries {
             labels: labels.into(),
             cells: OnceLock::new(),
             catalog: Arc::clone(&self.shared),
         });
-        known.insert(ByLabels(Arc::clone(&series)));
+        known.insert(Arc::clone(&series.labels), Arc::clone(&series));
         series
     }
 
     /// Drops series that no snapshot holds: those without cells at once, those with cells when the bound is reached.
-    fn forget_unused(&self, known: &mut HashSet<ByLabels>) {
+    fn forget_unused(&self, known: &mut HashMap<Arc<str>, Arc<RouteSeries>>) {
         let is_full = self.shared.admitted.load(Ordering::Relaxed) >= self.shared.max_series;
-        known.retain(|entry| {
-            if Arc::strong_count(&entry.0) > 1 {
+        known.retain(|_, series| {
+            if Arc::strong_count(series) > 1 {
                 return true;
             }
-            match entry.0.cells.get() {
+            match series.cells.get() {
                 None => false,
                 Some(_) if !is_full => true,
                 Some(cells) => {
@@ -218,14 +216,13 @@ impl Catalog {
     /// route `other`.
     pub(super) fn for_each(&self, mut each: impl FnMut(&str, &str, &SeriesCells)) {
         let mut used: Vec<Arc<RouteSeries>> = Vec::new();
-        for entry in &*self.known.lock() {
-            if entry
-                .0
+        for series in self.known.lock().values() {
+            if series
                 .cells
                 .get()
                 .is_some_and(|cells| !Arc::ptr_eq(cells, &self.shared.other))
             {
-                used.push(Arc::clone(&entry.0));
+                used.push(Arc::clone(series));
             }
         }
         used.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
@@ -237,30 +234,6 @@ impl Catalog {
         }
     }
 }
-
-/// A series in the set of the known ones.
-#[derive(Debug)]
-struct ByLabels(Arc<RouteSeries>);
-
-impl Borrow<str> for ByLabels {
-    fn borrow(&self) -> &str {
-        &self.0.labels
-    }
-}
-
-impl Hash for ByLabels {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.labels.hash(state);
-    }
-}
-
-impl PartialEq for ByLabels {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.labels == other.0.labels
-    }
-}
-
-impl Eq for ByLabels {}
 
 #[cfg(test)]
 mod tests;

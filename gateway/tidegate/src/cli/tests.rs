@@ -2,6 +2,7 @@ use super::*;
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
 
 /// What a command answered.
 struct Answer {
@@ -252,6 +253,13 @@ fn waiting_process(prefix: &Path, name: &str) -> Child {
         .stdin(Stdio::null())
         .spawn()
         .expect("a process");
+    // The kernel renames the new process a moment after it lets us go on.
+    let comm = format!("/proc/{}/comm", child.id());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::fs::read_to_string(&comm).expect("a name").trim() != name {
+        assert!(Instant::now() < deadline, "the process never became {name}");
+        std::thread::yield_now();
+    }
     std::fs::create_dir_all(prefix.join("pids")).expect("a folder");
     std::fs::write(prefix.join("pids/tidegate.pid"), format!("{}\n", child.id())).expect("written");
     child

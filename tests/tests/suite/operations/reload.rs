@@ -52,8 +52,12 @@ async fn a_faulty_file_is_refused_with_its_place_and_the_old_one_serves_on() {
     ] {
         let before = gateway.log().len();
         assert_eq!(gateway.reload(faulty).await, Reload::Refused, "{faulty}");
-        let told = gateway.log()[before..].to_owned();
-        assert!(told.contains(hint), "{faulty}: {told}");
+        eventually(
+            &format!("the log names {hint} of {faulty}"),
+            PATIENCE,
+            async || gateway.log()[before..].contains(hint).then_some(()),
+        )
+        .await;
         assert_eq!(gateway.get("/p").await.status, 200);
     }
     assert_eq!(gateway.metric("tidegate_snapshot_version").await, version);

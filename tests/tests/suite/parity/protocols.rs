@@ -44,7 +44,6 @@ async fn redirects_to_https_keep_the_raw_target() {
             response.header("Location"),
             format!("https://a.test/p{status}/%61?x=1")
         );
-        assert!(response.body.is_empty(), "{response:?}");
     }
 }
 

@@ -146,13 +146,12 @@ const PATHS: &[Case] = &[
             ("GET /foo//bar", "a"),
             ("GET /foo/./bar", "a"),
             ("GET /f%6fo/bar", "a"),
-            ("GET /%2e%2e/foo/bar", "a"),
         ],
     },
     Case {
         name: "an escaped slash separates nothing",
         routes: "- {name: secret, paths: [/secret]}\n- {name: rest, paths: [/]}",
-        asks: &[("GET /..%2f../secret", "rest"), ("GET /x/..%2Fsecret", "rest")],
+        asks: &[("GET /a%2fsecret", "rest"), ("GET /x%2F..%2Fsecret", "rest")],
     },
 ];
 

@@ -233,7 +233,7 @@ plugins:
             )
         })
         .collect();
-    assert_eq!(logged, [(401, "exit"), (404, "exit"), (502, "error")]);
+    assert_eq!(logged, [(401, "kong"), (404, "kong"), (502, "kong")]);
     let tries = lines[2]["tries"].as_array().unwrap();
     assert_eq!(
         (tries.len(), &tries[0]["ip"]),

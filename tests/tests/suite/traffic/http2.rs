@@ -190,3 +190,23 @@ async fn a_large_upload_over_http2_is_bounded_by_what_the_upstream_takes() {
     );
     assert_eq!(upstream.last().body.len(), 30 << 20);
 }
+
+#[tokio::test]
+async fn a_listener_without_the_flag_speaks_no_http2() {
+    let upstream = Upstream::ok().await;
+    let gateway = Gateway::with(service(&upstream, "- {paths: [/]}"))
+        .setting("proxy_listen", "{proxy}, {tls} ssl")
+        .start()
+        .await;
+    let mut client = gateway.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    if let Ok(response) = client.try_response("GET").await {
+        assert!(matches!(response.status, 400 | 505), "{response:?}");
+    }
+    let hello = Hello {
+        alpn: &["h2", "http/1.1"],
+        ..Hello::to("a.test")
+    };
+    let client = RawClient::connect_tls(gateway.tls(), hello).await;
+    assert_ne!(client.alpn.as_deref(), Some("h2"));
+    assert!(upstream.requests().is_empty());
+}

@@ -3,7 +3,8 @@
 use super::Limits;
 use super::events::{Event, Events, ParseFault, Style, Tag};
 use super::positions::Positions;
-use super::scalar;
+use super::scalar::{self, scalar_value};
+use super::shape::{depth_of, is_mergeable, nodes_of};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -427,59 +428,5 @@ impl<'l> Builder<'l> {
             }
         }
         Ok(())
-    }
-}
-
-fn is_mergeable(value: &Value) -> bool {
-    match value {
-        Value::Object(_) => true,
-        Value::Array(list) => list.iter().all(Value::is_object),
-        _ => false,
-    }
-}
-
-/// How many values this one consists of.
-fn nodes_of(value: &Value) -> usize {
-    match value {
-        Value::Array(list) => 1 + list.iter().map(nodes_of).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(nodes_of).sum::<usize>(),
-        _ => 1,
-    }
-}
-
-/// Levels of nesting below and including this value; 0 for a scalar. Bounded, since values obey the depth limit.
-fn depth_of(value: &Value) -> usize {
-    match value {
-        Value::Array(list) => 1 + list.iter().map(depth_of).max().unwrap_or(0),
-        Value::Object(map) => 1 + map.values().map(depth_of).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
-fn scalar_value(text: Cow<'_, str>, style: Style, tag: Option<Tag>) -> Result<Value, String> {
-    let resolved = |text: &str| {
-        scalar::resolve(text)
-            .map_err(|_| format!("'{text}' is not a finite number and cannot be used in a configuration"))
-    };
-    let mismatch = |kind: &str| Err(format!("cannot read '{text}' as {kind}"));
-    match tag {
-        None if style == Style::Plain => resolved(&text),
-        None | Some(Tag::Text) => Ok(Value::String(text.into_owned())),
-        Some(Tag::Null) => match resolved(&text)? {
-            Value::Null => Ok(Value::Null),
-            _ => mismatch("null"),
-        },
-        Some(Tag::Boolean) => match (resolved(&text)?, scalar::legacy_boolean(&text)) {
-            (Value::Bool(value), _) | (_, Some(value)) => Ok(Value::Bool(value)),
-            _ => mismatch("a boolean"),
-        },
-        Some(Tag::Integer) => match resolved(&text)? {
-            Value::Number(number) if !number.is_f64() => Ok(Value::Number(number)),
-            _ => mismatch("an integer"),
-        },
-        Some(Tag::Float) => match resolved(&text)?.as_f64() {
-            Some(number) => Ok(Value::from(number)),
-            None => mismatch("a number"),
-        },
     }
 }

@@ -7,7 +7,9 @@
 //! - `.inf` and `.nan` have no place in a configuration and are refused.
 //! - dates and times are text.
 
+use super::events::{Style, Tag};
 use serde_json::{Number, Value};
+use std::borrow::Cow;
 
 /// Why a scalar has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,35 @@ pub(super) fn resolve(text: &str) -> Result<Value, NotFinite> {
     })
 }
 
+/// The value of a scalar with its style and tag; the error is the text of the fault.
+pub(super) fn scalar_value(text: Cow<'_, str>, style: Style, tag: Option<Tag>) -> Result<Value, String> {
+    let resolved = |text: &str| {
+        resolve(text)
+            .map_err(|_| format!("'{text}' is not a finite number and cannot be used in a configuration"))
+    };
+    let mismatch = |kind: &str| Err(format!("cannot read '{text}' as {kind}"));
+    match tag {
+        None if style == Style::Plain => resolved(&text),
+        None | Some(Tag::Text) => Ok(Value::String(text.into_owned())),
+        Some(Tag::Null) => match resolved(&text)? {
+            Value::Null => Ok(Value::Null),
+            _ => mismatch("null"),
+        },
+        Some(Tag::Boolean) => match (resolved(&text)?, legacy_boolean(&text)) {
+            (Value::Bool(value), _) | (_, Some(value)) => Ok(Value::Bool(value)),
+            _ => mismatch("a boolean"),
+        },
+        Some(Tag::Integer) => match resolved(&text)? {
+            Value::Number(number) if !number.is_f64() => Ok(Value::Number(number)),
+            _ => mismatch("an integer"),
+        },
+        Some(Tag::Float) => match resolved(&text)?.as_f64() {
+            Some(number) => Ok(Value::from(number)),
+            None => mismatch("a number"),
+        },
+    }
+}
+
 /// Whether older YAML rules (1.1) read this unquoted text as a boolean, and which.
 pub(super) fn legacy_boolean(text: &str) -> Option<bool> {
     match text {
@@ -44,7 +75,7 @@ pub(super) fn legacy_boolean(text: &str) -> Option<bool> {
 }
 
 /// An integer or a float, when the text is one.
-pub(super) fn number(text: &str) -> Option<Number> {
+fn number(text: &str) -> Option<Number> {
     let cleaned;
     let text = if text.contains('_') {
         cleaned = text.replace('_', "");

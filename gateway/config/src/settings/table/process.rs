@@ -22,11 +22,11 @@ settings_group! {
         /// How long a stopping gateway waits for open requests. Connections that are still open after it are closed.
         shutdown_grace: Duration = seconds("10s", 0, 86_400).alias(&["nginx_main_worker_shutdown_timeout"]);
 
-        /// How often the declarative file is looked at for changes.
+        /// Time between two looks at whether the declarative file has changed.
         reload_interval: Duration = millis("1s", 100, 86_400_000)
             .zero("reload only on request");
 
-        /// Id of this node, a UUID. Without it one is made at the first start and kept below `prefix`.
+        /// Id of this node. Without it one is made at each start.
         node_id: Option<Uuid> = text("", "a UUID");
 
         /// Text put in front of the variable names of `{vault://env/...}` references.

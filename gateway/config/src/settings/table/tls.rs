@@ -23,19 +23,20 @@ settings_group! {
         /// Keys of `ssl_cert`, in the same order.
         ssl_cert_key: Vec<PemSource> = KEY;
 
-        /// Named set of versions and ciphers: `modern` is TLS 1.3, `intermediate` and `old` are TLS 1.2 and 1.3,
-        /// `fips` is both with AES-GCM alone, `custom` leaves it to `ssl_protocols` and `ssl_ciphers`.
+        /// Named set of TLS versions: `modern` is TLS 1.3; `intermediate`, `old` and `fips` are TLS 1.2 and 1.3 with
+        /// the same ciphers; `custom` leaves it to `ssl_protocols`.
         ssl_cipher_suite: CipherSuite = choice("intermediate", CipherSuite::WORDS);
 
-        /// Versions of TLS: `TLSv1.2`, `TLSv1.3`. TLS 1.0 and 1.1 may be listed, but are never offered.
+        /// Versions of TLS that are offered, of those in `ssl_cipher_suite`: `TLSv1.2`, `TLSv1.3`. TLS 1.0 and 1.1
+        /// may be listed, but are never offered.
         ssl_protocols: TlsVersions = text("TLSv1.2 TLSv1.3", "`TLSv1.2`, `TLSv1.3` or both, separated by spaces")
             .alias(&["nginx_http_ssl_protocols", "nginx_proxy_ssl_protocols"]);
 
         /// OpenSSL names of the ciphers for `ssl_cipher_suite = custom`, separated by colons.
-        ssl_ciphers: String = text("", "names of ciphers, separated by colons");
+        ssl_ciphers: String = text("", "names of ciphers, separated by colons").later();
 
         /// Whether the order of our ciphers decides over that of the client.
-        ssl_prefer_server_ciphers: bool = switch("on");
+        ssl_prefer_server_ciphers: bool = switch("on").later();
 
         /// Whether clients may resume sessions with tickets.
         ssl_session_tickets: bool = switch("on")
@@ -43,7 +44,8 @@ settings_group! {
 
         /// Time in which a session can be resumed.
         ssl_session_timeout: Duration = seconds("1d", 1, 604_800)
-            .alias(&["nginx_http_ssl_session_timeout", "nginx_proxy_ssl_session_timeout"]);
+            .alias(&["nginx_http_ssl_session_timeout", "nginx_proxy_ssl_session_timeout"])
+            .later();
 
         /// Memory for sessions that are resumed by id; a session takes about 256 bytes, as nginx counts.
         ssl_session_cache_size: usize = size("10m", 0, 1 << 30);
