@@ -4,7 +4,11 @@
 //! routes. Kong's engine gets its context ready-made: only `execute` is measured.
 
 #![allow(missing_docs, reason = "functions of a benchmark are named in its table")]
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark stops at the first surprise"
+)]
 
 use divan::{Bencher, black_box};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Template strings: `text $(expression) text` (`[TMPL]` of the plugin reference).
+//! Template strings: `text $(expression) text` (`TMPL` of the plugin reference).
 //!
 //! The expression language is a documented subset of Lua expressions, evaluated by this module: no loops, no function
 //! values, no writes outside a function's own locals, every intermediate string bounded. It therefore always ends.

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Names a binary to test instead of the one of this build.
-pub const OVERRIDE: &str = "TIDEGATE_TEST_BINARY";
+pub const OVERRIDE: &str = "GATEWAY_TEST_BINARY";
 
 /// Path of the binary; builds it first, once per test process, so that it is never older than the sources.
 pub fn path() -> &'static PathBuf {

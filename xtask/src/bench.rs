@@ -14,6 +14,7 @@ use crate::shell::{self, cargo, install, target_dir};
 use anyhow::{Context, Result, bail};
 use peers::{Backend, Peer, Workdir};
 use report::{Row, Table};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const ROUNDS: usize = 5;
@@ -41,9 +42,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         ("wrk", "wrk"),
         ("taskset", "util-linux"),
     ])?;
-    println!("building the gateway with the release profile");
-    shell::run(&mut cargo(&["build", "--release", "-p", "tidegate"]))?;
-    let workdir = Workdir::new(target_dir().join("release/tidegate"))?;
+    let workdir = Workdir::new(binary()?)?;
     let _backend = Backend::start(&workdir)?;
     let mut page = report::header()?;
     for (name, scenario) in SCENARIOS {
@@ -58,6 +57,16 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
     println!("\nwritten to {}", file.display());
     Ok(())
+}
+
+/// The gateway to measure: the one that the environment names, else one built now.
+fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("GATEWAY_BENCH_BINARY") {
+        return Ok(path.into());
+    }
+    println!("building the gateway with the release profile");
+    shell::run(&mut cargo(&["build", "--release", "-p", "tidegate"]))?;
+    Ok(target_dir().join("release/tidegate"))
 }
 
 fn plain(workdir: &Workdir) -> Result<Table> {

@@ -22,14 +22,7 @@ const CHECKS: [(&str, Check); 7] = [
         ]))
     }),
     ("documentation", || {
-        let mut doc = cargo(&[
-            "doc",
-            "--quiet",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ]);
-        shell::run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))
+        shell::run(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("tests", || test::run(&[])),
     ("quickstart", || {

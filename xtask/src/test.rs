@@ -12,7 +12,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let mut tests = cargo(&["test", "--workspace"]);
     tests
         .args(filter)
-        .env("TIDEGATE_TEST_BINARY", target_dir().join("debug/tidegate"));
+        .env("GATEWAY_TEST_BINARY", target_dir().join("debug/tidegate"));
     shell::run(&mut tests)?;
     println!("tests done after {} s", started.elapsed().as_secs());
     Ok(())

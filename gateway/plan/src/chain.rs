@@ -57,7 +57,10 @@ impl ChainEntry {
                 best = Some(*candidate);
             }
         };
-        for overrides in [self.scoped.as_deref(), self.anywhere.as_deref()].into_iter().flatten() {
+        for overrides in [self.scoped.as_deref(), self.anywhere.as_deref()]
+            .into_iter()
+            .flatten()
+        {
             offer(overrides.consumers.get(&consumer.consumer.id));
             // Groups are sorted by name, and only a better rank replaces: the alphabetically first one wins.
             for group in &consumer.groups {
@@ -103,14 +106,27 @@ impl<'i> ChainBuilder<'i> {
             match (instance.entity.route, instance.entity.service) {
                 (Some(route), _) => by_route.entry(route.id).or_default().push(index),
                 (None, Some(service)) => by_service.entry(service.id).or_default().push(index),
-                (None, None) if instance.entity.consumer.is_some() || instance.entity.consumer_group.is_some() => {
+                (None, None)
+                    if instance.entity.consumer.is_some() || instance.entity.consumer_group.is_some() =>
+                {
                     shared.entry(instance.kind).or_default().offer(instance, index);
                 }
                 (None, None) => everywhere.push(index),
             }
         }
-        let anywhere = shared.into_iter().map(|(kind, overrides)| (kind, Arc::new(overrides))).collect();
-        Self { instances, by_route, by_service, everywhere, anywhere, made: HashMap::new(), chains: Vec::new() }
+        let anywhere = shared
+            .into_iter()
+            .map(|(kind, overrides)| (kind, Arc::new(overrides)))
+            .collect();
+        Self {
+            instances,
+            by_route,
+            by_service,
+            everywhere,
+            anywhere,
+            made: HashMap::new(),
+            chains: Vec::new(),
+        }
     }
 
     /// The chain of a route and its service; `None` and `None` for requests without a route.
@@ -135,19 +151,35 @@ impl<'i> ChainBuilder<'i> {
 
     fn build(&self, route: Option<RouteId>, service: Option<ServiceId>) -> Chain {
         let of_route = route.and_then(|id| self.by_route.get(&id)).into_iter().flatten();
-        let of_service = service.and_then(|id| self.by_service.get(&id)).into_iter().flatten();
+        let of_service = service
+            .and_then(|id| self.by_service.get(&id))
+            .into_iter()
+            .flatten();
         let mut kinds: HashMap<&'static str, (i32, ChainEntry)> = HashMap::new();
         for index in of_route.chain(of_service).chain(&self.everywhere) {
-            let Some(instance) = self.instances.get(index.0 as usize) else { continue };
-            if instance.entity.service.is_some_and(|wanted| Some(wanted.id) != service) {
+            let Some(instance) = self.instances.get(index.0 as usize) else {
+                continue;
+            };
+            if instance
+                .entity
+                .service
+                .is_some_and(|wanted| Some(wanted.id) != service)
+            {
                 continue;
             }
-            let entry = kinds.entry(instance.kind).or_insert_with(|| (instance.priority, self.empty_entry(instance.kind)));
+            let entry = kinds
+                .entry(instance.kind)
+                .or_insert_with(|| (instance.priority, self.empty_entry(instance.kind)));
             entry.1.offer(instance, *index);
         }
         for (kind, overrides) in &self.anywhere {
-            let priority = overrides.any().and_then(|index| self.instances.get(index.0 as usize)).map_or(0, |i| i.priority);
-            kinds.entry(kind).or_insert_with(|| (priority, self.empty_entry(kind)));
+            let priority = overrides
+                .any()
+                .and_then(|index| self.instances.get(index.0 as usize))
+                .map_or(0, |i| i.priority);
+            kinds
+                .entry(kind)
+                .or_insert_with(|| (priority, self.empty_entry(kind)));
         }
         let mut names: Vec<&'static str> = kinds.keys().copied().collect();
         names.sort_by(|one, other| {
@@ -155,13 +187,25 @@ impl<'i> ChainBuilder<'i> {
             by_priority((priority(one), one), (priority(other), other))
         });
         apply_ordering(&mut names, |name| {
-            kinds.get(name).and_then(|(_, entry)| entry.base).and_then(|(_, index)| self.instances.get(index.0 as usize))
+            kinds
+                .get(name)
+                .and_then(|(_, entry)| entry.base)
+                .and_then(|(_, index)| self.instances.get(index.0 as usize))
         });
-        Chain { entries: names.iter().filter_map(|name| kinds.remove(name).map(|(_, entry)| entry)).collect() }
+        Chain {
+            entries: names
+                .iter()
+                .filter_map(|name| kinds.remove(name).map(|(_, entry)| entry))
+                .collect(),
+        }
     }
 
     fn empty_entry(&self, kind: &str) -> ChainEntry {
-        ChainEntry { base: None, scoped: None, anywhere: self.anywhere.get(kind).cloned() }
+        ChainEntry {
+            base: None,
+            scoped: None,
+            anywhere: self.anywhere.get(kind).cloned(),
+        }
     }
 }
 
@@ -187,14 +231,24 @@ impl Overrides {
             }
         };
         if let Some(consumer) = instance.entity.consumer {
-            self.consumers.entry(consumer.id).and_modify(better).or_insert((rank, index));
+            self.consumers
+                .entry(consumer.id)
+                .and_modify(better)
+                .or_insert((rank, index));
         } else if let Some(group) = instance.entity.consumer_group {
-            self.groups.entry(group.id).and_modify(better).or_insert((rank, index));
+            self.groups
+                .entry(group.id)
+                .and_modify(better)
+                .or_insert((rank, index));
         }
     }
 
     fn any(&self) -> Option<InstanceIndex> {
-        self.consumers.values().chain(self.groups.values()).map(|(_, index)| *index).next()
+        self.consumers
+            .values()
+            .chain(self.groups.values())
+            .map(|(_, index)| *index)
+            .next()
     }
 }
 
@@ -202,7 +256,12 @@ impl Overrides {
 fn rank_of(instance: &Instance) -> Rank {
     let entity = &instance.entity;
     let (route, service) = (entity.route.is_some(), entity.service.is_some());
-    match (entity.consumer.is_some(), entity.consumer_group.is_some(), route, service) {
+    match (
+        entity.consumer.is_some(),
+        entity.consumer_group.is_some(),
+        route,
+        service,
+    ) {
         (true, _, true, true) => 1,
         (false, true, true, true) => 2,
         (true, _, true, false) => 3,

@@ -36,9 +36,16 @@ pub(crate) fn build_identities(entities: &EntitySet, now_seconds: f64) -> Identi
 
 fn add_credentials(entities: &EntitySet, now_seconds: f64, identities: &mut Identities) {
     for credential in &entities.keyauth_credentials {
-        let Some(consumer) = identities.by_id.get(&credential.consumer.id.0).copied() else { continue };
-        #[allow(clippy::cast_precision_loss, reason = "seconds since the epoch fit a double exactly")]
-        let since = credential.created_at.map_or(now_seconds, |seconds| seconds as f64);
+        let Some(consumer) = identities.by_id.get(&credential.consumer.id.0).copied() else {
+            continue;
+        };
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "seconds since the epoch fit a double exactly"
+        )]
+        let since = credential
+            .created_at
+            .map_or(now_seconds, |seconds| seconds as f64);
         let entry = KeyEntry {
             consumer,
             identifier_header: header(&credential.id.to_string()),
@@ -48,15 +55,26 @@ fn add_credentials(entities: &EntitySet, now_seconds: f64, identities: &mut Iden
         identities.keys.insert(credential.key.clone(), entry);
     }
     for credential in &entities.basicauth_credentials {
-        let Some(consumer) = identities.by_id.get(&credential.consumer.id.0).copied() else { continue };
-        identities.basic.insert(credential.username.clone(), BasicEntry { credential: credential.clone(), consumer });
+        let Some(consumer) = identities.by_id.get(&credential.consumer.id.0).copied() else {
+            continue;
+        };
+        identities.basic.insert(
+            credential.username.clone(),
+            BasicEntry {
+                credential: credential.clone(),
+                consumer,
+            },
+        );
     }
 }
 
 /// Groups of each consumer, sorted by the name of the group.
 fn groups_by_consumer(entities: &EntitySet) -> HashMap<ConsumerId, Vec<ConsumerGroupId>> {
-    let names: HashMap<ConsumerGroupId, &str> =
-        entities.consumer_groups.iter().map(|group| (group.id, group.name.as_str())).collect();
+    let names: HashMap<ConsumerGroupId, &str> = entities
+        .consumer_groups
+        .iter()
+        .map(|group| (group.id, group.name.as_str()))
+        .collect();
     let mut members: HashMap<ConsumerId, Vec<ConsumerGroupId>> = HashMap::new();
     for (group, consumer) in &entities.consumer_group_members {
         members.entry(*consumer).or_default().push(*group);
@@ -70,7 +88,10 @@ fn groups_by_consumer(entities: &EntitySet) -> HashMap<ConsumerId, Vec<ConsumerG
 /// Text as a header value; bytes that a header cannot carry become `?`.
 pub(crate) fn header(text: &str) -> HeaderValue {
     HeaderValue::from_bytes(text.as_bytes()).unwrap_or_else(|_| {
-        let safe: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let safe: String = text
+            .chars()
+            .map(|c| if c.is_control() { '?' } else { c })
+            .collect();
         HeaderValue::from_bytes(safe.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
     })
 }

@@ -36,7 +36,10 @@ pub(crate) fn build_instances(
     previous: &[Instance],
     faults: &mut Vec<PlanFault>,
 ) -> Vec<Instance> {
-    let known: HashMap<PluginId, &Instance> = previous.iter().map(|instance| (instance.entity.id, instance)).collect();
+    let known: HashMap<PluginId, &Instance> = previous
+        .iter()
+        .map(|instance| (instance.entity.id, instance))
+        .collect();
     let mut instances = Vec::new();
     for entity in plugins {
         let serves_http = entity.protocols.iter().any(|protocol| protocol.is_http_family());
@@ -44,16 +47,26 @@ pub(crate) fn build_instances(
             continue;
         }
         let Some(kind) = registry.get(&entity.name) else {
-            faults.push(PlanFault::new("plugins", entity.id.0, format!("plugin '{}' is not known", entity.name)));
+            faults.push(PlanFault::new(
+                "plugins",
+                entity.id.0,
+                format!("plugin '{}' is not known", entity.name),
+            ));
             continue;
         };
-        let kept = known.get(&entity.id).filter(|instance| is_same_work(&instance.entity, entity));
+        let kept = known
+            .get(&entity.id)
+            .filter(|instance| is_same_work(&instance.entity, entity));
         let plugin = match kept {
             Some(instance) => Arc::clone(&instance.plugin),
             None => match kind.build(&entity.config, &BuildCx { entity, services }) {
                 Ok(plugin) => plugin,
                 Err(error) => {
-                    faults.push(PlanFault::new("plugins", entity.id.0, format!("{}: {error}", entity.name)));
+                    faults.push(PlanFault::new(
+                        "plugins",
+                        entity.id.0,
+                        format!("{}: {error}", entity.name),
+                    ));
                     continue;
                 }
             },

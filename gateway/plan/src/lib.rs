@@ -13,4 +13,4 @@ pub mod snapshot;
 pub use chain::{Chain, ChainEntry, ChainIndex};
 pub use instances::{Instance, InstanceIndex};
 pub use service::{Destination, PlannedService, PlannedUpstream};
-pub use snapshot::{PlanInput, PlanFault, PlannedRoute, Snapshot, plan};
+pub use snapshot::{PlanFault, PlanInput, PlannedRoute, Snapshot, plan};

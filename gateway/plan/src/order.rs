@@ -10,9 +10,14 @@ pub(crate) fn by_priority(one: (i32, &str), other: (i32, &str)) -> Ordering {
 
 /// Moves kinds whose instance asks to run before or after others. `names` are in priority order; `instance_of` gives
 /// the instance that stands for a kind. A kind that asks for the impossible stays where priority put it.
-pub(crate) fn apply_ordering<'i>(names: &mut Vec<&'static str>, instance_of: impl Fn(&str) -> Option<&'i Instance>) {
+pub(crate) fn apply_ordering<'i>(
+    names: &mut Vec<&'static str>,
+    instance_of: impl Fn(&str) -> Option<&'i Instance>,
+) {
     for name in names.clone() {
-        let Some(ordering) = instance_of(name).and_then(|instance| instance.entity.ordering.clone()) else { continue };
+        let Some(ordering) = instance_of(name).and_then(|instance| instance.entity.ordering.clone()) else {
+            continue;
+        };
         let listed = |phases: Option<tidegate_model::entities::OrderingPhases>| {
             phases.and_then(|phases| phases.access).unwrap_or_default()
         };

@@ -71,10 +71,19 @@ const MAX_WHEEL: usize = 16_384;
 
 impl PlannedUpstream {
     pub(crate) fn new(upstream: &entities::Upstream, targets: &[&entities::Target]) -> Self {
-        let targets: Vec<PlannedTarget> =
-            targets.iter().filter(|target| target.weight > 0).filter_map(|target| parse_target(target)).collect();
-        let divisor = targets.iter().fold(0, |divisor, target| gcd(divisor, usize::from(target.weight))).max(1);
-        let total: usize = targets.iter().map(|target| usize::from(target.weight) / divisor).sum();
+        let targets: Vec<PlannedTarget> = targets
+            .iter()
+            .filter(|target| target.weight > 0)
+            .filter_map(|target| parse_target(target))
+            .collect();
+        let divisor = targets
+            .iter()
+            .fold(0, |divisor, target| gcd(divisor, usize::from(target.weight)))
+            .max(1);
+        let total: usize = targets
+            .iter()
+            .map(|target| usize::from(target.weight) / divisor)
+            .sum();
         let scale = total.div_ceil(MAX_WHEEL).max(1);
         let wheel = smooth_wheel(&targets, divisor * scale);
         Self {
@@ -89,15 +98,20 @@ impl PlannedUpstream {
     /// The next target by weight; `None` when there is none.
     #[must_use]
     pub fn next(&self) -> Option<&PlannedTarget> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.wheel.len())?;
+        let turn = self
+            .next
+            .fetch_add(1, Ordering::Relaxed)
+            .checked_rem(self.wheel.len())?;
         self.targets.get(*self.wheel.get(turn)? as usize)
     }
 }
 
 /// Smooth weighted round robin, unrolled: each turn the target with the most credit is chosen.
 fn smooth_wheel(targets: &[PlannedTarget], unit: usize) -> Vec<u32> {
-    let shares: Vec<i64> =
-        targets.iter().map(|target| i64::try_from((usize::from(target.weight) / unit).max(1)).unwrap_or(1)).collect();
+    let shares: Vec<i64> = targets
+        .iter()
+        .map(|target| i64::try_from((usize::from(target.weight) / unit).max(1)).unwrap_or(1))
+        .collect();
     let total: i64 = shares.iter().sum();
     let mut credit = vec![0_i64; shares.len()];
     let mut wheel = Vec::new();
@@ -105,7 +119,11 @@ fn smooth_wheel(targets: &[PlannedTarget], unit: usize) -> Vec<u32> {
         for (credit, share) in credit.iter_mut().zip(&shares) {
             *credit += share;
         }
-        let Some((best, _)) = credit.iter().enumerate().max_by_key(|(position, credit)| (**credit, usize::MAX - position)) else {
+        let Some((best, _)) = credit
+            .iter()
+            .enumerate()
+            .max_by_key(|(position, credit)| (**credit, usize::MAX - position))
+        else {
             break;
         };
         if let Some(credit) = credit.get_mut(best) {
@@ -123,7 +141,12 @@ fn gcd(one: usize, other: usize) -> usize {
 fn parse_target(target: &entities::Target) -> Option<PlannedTarget> {
     let (host, port) = target.target.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    Some(PlannedTarget { host: Arc::from(host), address: host.parse().ok(), port: port.parse().ok()?, weight: target.weight })
+    Some(PlannedTarget {
+        host: Arc::from(host),
+        address: host.parse().ok(),
+        port: port.parse().ok()?,
+        weight: target.weight,
+    })
 }
 
 /// `host` with `:port` unless the port is the protocol's own (kong-core F.7, port rule).
@@ -133,13 +156,28 @@ pub fn host_header(host: &str, port: u16, protocol: Protocol) -> HeaderValue {
         Protocol::Http | Protocol::Grpc => port == 80,
         _ => port == 443,
     };
-    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
-    if is_default { header(&host) } else { header(&format!("{host}:{port}")) }
+    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    if is_default {
+        header(&host)
+    } else {
+        header(&format!("{host}:{port}"))
+    }
 }
 
 impl PlannedService {
     pub(crate) fn new(service: &Service, upstream: Option<&Arc<PlannedUpstream>>) -> Self {
-        let destination = match (service.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>(), upstream) {
+        let destination = match (
+            service
+                .host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<IpAddr>(),
+            upstream,
+        ) {
             (Ok(address), _) => Destination::Address(SocketAddr::new(address, service.port)),
             (Err(_), Some(upstream)) => Destination::Upstream(Arc::clone(upstream)),
             (Err(_), None) => Destination::Name(Arc::from(service.host.as_str()), service.port),

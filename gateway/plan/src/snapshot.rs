@@ -43,7 +43,11 @@ pub struct PlanFault {
 
 impl PlanFault {
     pub(crate) fn new(collection: &'static str, id: Uuid, message: String) -> Self {
-        Self { collection, id, message }
+        Self {
+            collection,
+            id,
+            message,
+        }
     }
 }
 
@@ -101,13 +105,22 @@ impl Snapshot {
     #[must_use]
     pub fn empty(registry: &Registry, services: &Arc<Services>, flavor: Flavor) -> Self {
         let entities = EntitySet::default();
-        plan(&PlanInput { entities: &entities, registry, services, flavor, previous: None }).0
+        plan(&PlanInput {
+            entities: &entities,
+            registry,
+            services,
+            flavor,
+            previous: None,
+        })
+        .0
     }
 
     /// The chain at an index.
     #[must_use]
     pub fn chain(&self, index: ChainIndex) -> &[crate::chain::ChainEntry] {
-        self.chains.get(index.0 as usize).map_or(&[], |chain| &chain.entries)
+        self.chains
+            .get(index.0 as usize)
+            .map_or(&[], |chain| &chain.entries)
     }
 
     /// The instance at an index.
@@ -134,8 +147,16 @@ impl Snapshot {
 pub fn plan(input: &PlanInput<'_>) -> (Snapshot, Vec<PlanFault>) {
     let mut faults = Vec::new();
     let entities = input.entities;
-    let previous = input.previous.map_or(&[] as &[Instance], |snapshot| &snapshot.instances);
-    let instances = build_instances(&entities.plugins, input.registry, input.services, previous, &mut faults);
+    let previous = input
+        .previous
+        .map_or(&[] as &[Instance], |snapshot| &snapshot.instances);
+    let instances = build_instances(
+        &entities.plugins,
+        input.registry,
+        input.services,
+        previous,
+        &mut faults,
+    );
     let (services, service_places) = plan_services(entities);
     let mut chains = ChainBuilder::new(&instances);
     let global_chain = chains.chain(None, None);
@@ -155,13 +176,23 @@ pub fn plan(input: &PlanInput<'_>) -> (Snapshot, Vec<PlanFault>) {
         routes.push(Arc::new(plan_route(route, service, chain, input.flavor)));
     }
     let chains = chains.finish();
-    let inputs: Vec<RouteInput<'_>> = routes.iter().map(|planned| RouteInput { route: &planned.route }).collect();
+    let inputs: Vec<RouteInput<'_>> = routes
+        .iter()
+        .map(|planned| RouteInput {
+            route: &planned.route,
+        })
+        .collect();
     let (router, route_faults) = Router::build(&inputs, input.flavor);
     for fault in route_faults {
-        let id = inputs.get(fault.route).map_or(Uuid::nil(), |input| input.route.id.0);
+        let id = inputs
+            .get(fault.route)
+            .map_or(Uuid::nil(), |input| input.route.id.0);
         faults.push(PlanFault::new("routes", id, fault.message));
     }
-    #[allow(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit a double exactly")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since the epoch fit a double exactly"
+    )]
     let now_seconds = input.services.clock.now_millis() as f64 / 1_000.0;
     let has_rewrite = chain_has_rewrite(&chains, global_chain, &instances);
     let snapshot = Snapshot {
@@ -194,7 +225,10 @@ fn plan_services(entities: &EntitySet) -> (Vec<Arc<PlannedService>>, HashMap<Ser
         .iter()
         .map(|upstream| {
             let own = targets.get(&upstream.id).map_or(&[] as &[_], Vec::as_slice);
-            (upstream.name.as_str(), Arc::new(PlannedUpstream::new(upstream, own)))
+            (
+                upstream.name.as_str(),
+                Arc::new(PlannedUpstream::new(upstream, own)),
+            )
         })
         .collect();
     let mut services = Vec::with_capacity(entities.services.len());
@@ -205,13 +239,21 @@ fn plan_services(entities: &EntitySet) -> (Vec<Arc<PlannedService>>, HashMap<Ser
             continue;
         }
         let index = ServiceIndex(u32::try_from(services.len()).unwrap_or(u32::MAX));
-        services.push(Arc::new(PlannedService::new(service, upstreams.get(service.host.as_str()))));
+        services.push(Arc::new(PlannedService::new(
+            service,
+            upstreams.get(service.host.as_str()),
+        )));
         places.insert(service.id, ServicePlace::At(index));
     }
     (services, places)
 }
 
-fn plan_route(route: &Route, service: Option<ServiceIndex>, chain: ChainIndex, flavor: Flavor) -> PlannedRoute {
+fn plan_route(
+    route: &Route,
+    service: Option<ServiceIndex>,
+    chain: ChainIndex,
+    flavor: Flavor,
+) -> PlannedRoute {
     let all_tls = route.protocols.iter().all(|protocol| protocol.is_tls());
     let is_grpc = route.protocols.iter().any(|protocol| protocol.is_grpc());
     PlannedRoute {
@@ -221,15 +263,25 @@ fn plan_route(route: &Route, service: Option<ServiceIndex>, chain: ChainIndex, f
         is_https_only: all_tls && !is_grpc,
         is_grpc,
         is_grpcs_only: all_tls && is_grpc,
-        path_handling: if matches!(flavor, Flavor::Traditional) { route.path_handling } else { PathHandling::V0 },
+        path_handling: if matches!(flavor, Flavor::Traditional) {
+            route.path_handling
+        } else {
+            PathHandling::V0
+        },
     }
 }
 
 fn chain_has_rewrite(chains: &[Chain], global: ChainIndex, instances: &[Instance]) -> bool {
     chains.get(global.0 as usize).is_some_and(|chain| {
-        chain.entries.iter().filter_map(crate::chain::ChainEntry::base).any(|index| {
-            instances.get(index.0 as usize).is_some_and(|instance| instance.phases.contains(tidegate_plugin::Phase::Rewrite))
-        })
+        chain
+            .entries
+            .iter()
+            .filter_map(crate::chain::ChainEntry::base)
+            .any(|index| {
+                instances
+                    .get(index.0 as usize)
+                    .is_some_and(|instance| instance.phases.contains(tidegate_plugin::Phase::Rewrite))
+            })
     })
 }
 

@@ -1,9 +1,9 @@
 //! What a plugin may touch in each phase. What Kong refuses at run time does not compile here.
 
 use crate::exchange::{Exchange, ResponseHead, Source};
+use crate::headers;
 use crate::identity::{ConsumerIndex, Credential, Identities};
 use crate::services::Services;
-use crate::headers;
 use bytes::Bytes;
 use http::HeaderValue;
 use std::ops::{Deref, DerefMut};
@@ -131,17 +131,33 @@ impl AccessCx<'_> {
         self.exchange.request.body = crate::body::RequestBody::Replaced(body);
     }
 
-    /// Records who is calling and tells the upstream ([AUTH]): sets or removes every identity header, so that a client
+    /// Records who is calling and tells the upstream: sets or removes every identity header, so that a client
     /// cannot send its own. `credential` with its `X-Credential-Identifier` is `None` for anonymous.
-    pub fn authenticate(&mut self, consumer: Option<ConsumerIndex>, credential: Option<(Credential, HeaderValue)>) {
+    pub fn authenticate(
+        &mut self,
+        consumer: Option<ConsumerIndex>,
+        credential: Option<(Credential, HeaderValue)>,
+    ) {
         let (credential, identifier) = credential.unzip();
         let entry = consumer.and_then(|index| self.exchange.snapshot.identities().consumer(index));
         let values = [
-            (headers::X_CONSUMER_ID, entry.map(|entry| headers::private_copy(&entry.id_header))),
-            (headers::X_CONSUMER_CUSTOM_ID, entry.and_then(|entry| entry.custom_id_header.as_ref().map(headers::private_copy))),
-            (headers::X_CONSUMER_USERNAME, entry.and_then(|entry| entry.username_header.as_ref().map(headers::private_copy))),
+            (
+                headers::X_CONSUMER_ID,
+                entry.map(|entry| headers::private_copy(&entry.id_header)),
+            ),
+            (
+                headers::X_CONSUMER_CUSTOM_ID,
+                entry.and_then(|entry| entry.custom_id_header.as_ref().map(headers::private_copy)),
+            ),
+            (
+                headers::X_CONSUMER_USERNAME,
+                entry.and_then(|entry| entry.username_header.as_ref().map(headers::private_copy)),
+            ),
             (headers::X_CREDENTIAL_IDENTIFIER, identifier),
-            (headers::X_ANONYMOUS_CONSUMER, credential.is_none().then(|| HeaderValue::from_static("true"))),
+            (
+                headers::X_ANONYMOUS_CONSUMER,
+                credential.is_none().then(|| HeaderValue::from_static("true")),
+            ),
         ];
         for (name, value) in values {
             match value {

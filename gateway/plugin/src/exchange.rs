@@ -98,7 +98,9 @@ impl Request {
     /// The normalised path.
     #[must_use]
     pub fn path(&self) -> &[u8] {
-        self.normalized_path.as_deref().unwrap_or_else(|| self.target.path().as_bytes())
+        self.normalized_path
+            .as_deref()
+            .unwrap_or_else(|| self.target.path().as_bytes())
     }
     /// Query as received, without `?`; `None` when there is no `?`.
     #[must_use]
@@ -108,7 +110,9 @@ impl Request {
     /// Whether the content type says gRPC.
     #[must_use]
     pub fn is_grpc(&self) -> bool {
-        self.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+        self.headers
+            .get(http::header::CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
     }
 }
 
@@ -202,7 +206,10 @@ impl Captures {
     /// A group by name.
     #[must_use]
     pub fn name(&self, name: &str) -> Option<&str> {
-        self.names.iter().find(|(known, _)| known == name).and_then(|(_, index)| self.number(*index))
+        self.names
+            .iter()
+            .find(|(known, _)| known == name)
+            .and_then(|(_, index)| self.number(*index))
     }
 }
 
@@ -258,7 +265,13 @@ pub struct Exchange {
 impl Exchange {
     /// A new exchange: nothing matched, nothing answered.
     #[must_use]
-    pub fn new(snapshot: Rc<dyn SnapshotView>, client: Client, request: Request, request_id: HeaderValue, timings: Timings) -> Self {
+    pub fn new(
+        snapshot: Rc<dyn SnapshotView>,
+        client: Client,
+        request: Request,
+        request_id: HeaderValue,
+        timings: Timings,
+    ) -> Self {
         Self {
             snapshot,
             client,
@@ -301,7 +314,8 @@ impl Exchange {
     /// The consumer, authenticated or anonymous.
     #[must_use]
     pub fn consumer(&self) -> Option<&ConsumerEntry> {
-        self.consumer.and_then(|index| self.snapshot.identities().consumer(index))
+        self.consumer
+            .and_then(|index| self.snapshot.identities().consumer(index))
     }
 
     /// Query that will be sent upstream (and that later plugins see), without `?`.
@@ -348,8 +362,14 @@ impl Exchange {
                 self.scratch.len() - 1
             }
         };
-        #[allow(clippy::expect_used, clippy::indexing_slicing, reason = "the position was found or pushed just above with that type")]
-        self.scratch[position].downcast_mut::<T>().expect("slot has the type it was found by")
+        #[allow(
+            clippy::expect_used,
+            clippy::indexing_slicing,
+            reason = "the position was found or pushed just above with that type"
+        )]
+        self.scratch[position]
+            .downcast_mut::<T>()
+            .expect("slot has the type it was found by")
     }
 
     /// The scratch, if it was ever asked for.

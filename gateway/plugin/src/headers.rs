@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue};
 /// A copy that shares nothing: cloning would touch a reference count that all workers share.
 #[must_use]
 pub fn private_copy(value: &HeaderValue) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(value.as_bytes())).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(value.as_bytes()))
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 macro_rules! names {

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 use http::HeaderValue;
-use tidegate_model::entities::{Consumer, KeyAuthCredential, BasicAuthCredential};
+use tidegate_model::entities::{BasicAuthCredential, Consumer, KeyAuthCredential};
 use tidegate_model::ids::{ConsumerGroupId, ConsumerId, CredentialId};
 use uuid::Uuid;
 
@@ -82,7 +82,7 @@ impl Identities {
         self.consumers.get(index.0 as usize)
     }
 
-    /// By id if it is a UUID that exists, else by username: the rule of `config.anonymous` ([AUTH]).
+    /// By id if it is a UUID that exists, else by username: the rule of `config.anonymous`.
     #[must_use]
     pub fn find(&self, id_or_username: &str) -> Option<ConsumerIndex> {
         Uuid::parse_str(id_or_username)

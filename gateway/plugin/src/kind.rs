@@ -68,9 +68,19 @@ pub struct ScopeRules {
 
 impl ScopeRules {
     /// Every scope.
-    pub const ALL: Self = Self { service: true, route: true, consumer: true, consumer_group: true };
+    pub const ALL: Self = Self {
+        service: true,
+        route: true,
+        consumer: true,
+        consumer_group: true,
+    };
     /// Every scope but consumers: authentication and what runs before it.
-    pub const NO_CONSUMER: Self = Self { service: true, route: true, consumer: false, consumer_group: false };
+    pub const NO_CONSUMER: Self = Self {
+        service: true,
+        route: true,
+        consumer: false,
+        consumer_group: false,
+    };
 }
 
 /// A kind of plugin: what the registry holds.
@@ -116,7 +126,10 @@ impl BuildCx<'_> {
     /// # Errors
     /// When the value does not have the shape that its schema promised.
     pub fn config<T: DeserializeOwned>(&self, config: &Value) -> Result<T, BuildError> {
-        T::deserialize(config).map_err(|error| BuildError { path: "config".to_owned(), message: error.to_string() })
+        T::deserialize(config).map_err(|error| BuildError {
+            path: "config".to_owned(),
+            message: error.to_string(),
+        })
     }
 }
 
@@ -257,7 +270,11 @@ pub struct Fault {
 impl Fault {
     /// A plugin's fault.
     pub fn plugin(message: impl Into<String>) -> Self {
-        Self { side: Side::Plugin, message: message.into(), is_retryable: false }
+        Self {
+            side: Side::Plugin,
+            message: message.into(),
+            is_retryable: false,
+        }
     }
 }
 

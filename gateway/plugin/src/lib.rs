@@ -27,7 +27,7 @@ pub mod testing;
 pub use context::{AccessCx, BodyCx, HeaderCx, LogCx, ResponseCx, RewriteCx};
 pub use exchange::{Exchange, Source};
 pub use kind::{
-    BodyAccess, BuildCx, BuildError, Fault, Kind, Needs, Phase, PhaseSet, Plugin, Registry, ScopeRules, Side, Step,
-    Verdict,
+    BodyAccess, BuildCx, BuildError, Fault, Kind, Needs, Phase, PhaseSet, Plugin, Registry, ScopeRules, Side,
+    Step, Verdict,
 };
 pub use reply::Reply;

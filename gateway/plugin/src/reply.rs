@@ -22,11 +22,11 @@ pub struct Reply {
 pub enum ReplyBody {
     /// No body, `Content-Length: 0`.
     Empty,
-    /// Kong's error page: JSON, HTML, plain text, XML or gRPC by what the client accepts ([ERR]).
+    /// Kong's error page: JSON, HTML, plain text, XML or gRPC by what the client accepts.
     Error(Cow<'static, str>),
-    /// Sent as it is ([EXIT] with a string). No content type of its own.
+    /// Sent as it is (exit with a string). No content type of its own.
     Raw(Bytes),
-    /// Compact JSON, `application/json; charset=utf-8` ([EXIT] with a table). `message` also becomes grpc-message.
+    /// Compact JSON, `application/json; charset=utf-8` (exit with a table). `message` also becomes grpc-message.
     Json {
         /// The serialised document.
         bytes: Bytes,
@@ -36,34 +36,50 @@ pub enum ReplyBody {
 }
 
 impl Reply {
-    /// An error page negotiated with the client ([ERR]).
+    /// An error page negotiated with the client.
     pub fn error(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, headers: Vec::new(), body: ReplyBody::Error(message.into()) }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: ReplyBody::Error(message.into()),
+        }
     }
 
-    /// `{"message": ...}` as JSON whatever the client accepts ([EXIT]).
+    /// `{"message": ...}` as JSON whatever the client accepts.
     #[must_use]
     pub fn message(status: StatusCode, message: &str) -> Self {
         Self::json(status, &serde_json::json!({ "message": message }))
     }
 
-    /// A JSON document ([EXIT]).
+    /// A JSON document.
     #[must_use]
     pub fn json(status: StatusCode, document: &Value) -> Self {
         let message = document.get("message").and_then(Value::as_str).map(str::to_owned);
         let bytes = Bytes::from(document.to_string());
-        Self { status, headers: Vec::new(), body: ReplyBody::Json { bytes, message } }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: ReplyBody::Json { bytes, message },
+        }
     }
 
-    /// Bytes as they are ([EXIT]).
+    /// Bytes as they are.
     pub fn raw(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: Vec::new(), body: ReplyBody::Raw(body.into()) }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: ReplyBody::Raw(body.into()),
+        }
     }
 
     /// Without body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: ReplyBody::Empty }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: ReplyBody::Empty,
+        }
     }
 
     /// Adds a header.
@@ -80,7 +96,7 @@ impl Reply {
     }
 }
 
-/// Kong's default text for a status ([ERR]).
+/// Kong's default text for a status.
 #[must_use]
 pub fn default_message(status: StatusCode) -> Cow<'static, str> {
     Cow::Borrowed(match status.as_u16() {

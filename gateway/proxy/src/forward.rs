@@ -61,7 +61,11 @@ struct Peer {
 
 impl Flow {
     /// Sends the request, trying again where that is safe.
-    pub(crate) async fn forward(&mut self, service: &Arc<PlannedService>, body: BodySource) -> Result<Answer, ForwardFault> {
+    pub(crate) async fn forward(
+        &mut self,
+        service: &Arc<PlannedService>,
+        body: BodySource,
+    ) -> Result<Answer, ForwardFault> {
         self.x.timings.upstream_start = Some(Instant::now());
         let mut body = Some(body);
         let mut left = service.service.retries;
@@ -71,7 +75,12 @@ impl Flow {
             let started = self.x.timings.start.elapsed();
             let source = body.take().unwrap_or(BodySource::Empty);
             let outcome = self.attempt(service, &peer, source).await;
-            let mut record = Try { address: peer.address.ip(), port: peer.address.port(), started, failure: None };
+            let mut record = Try {
+                address: peer.address.ip(),
+                port: peer.address.port(),
+                started,
+                failure: None,
+            };
             let failure = match outcome {
                 Ok(answer) => {
                     self.x.tries.push(record);
@@ -80,7 +89,11 @@ impl Flow {
                 Err(failure) => failure,
             };
             let repeats = left > 0 && self.may_repeat(&failure);
-            let status = if failure.fault == ForwardFault::Timeout { 504 } else { 502 };
+            let status = if failure.fault == ForwardFault::Timeout {
+                504
+            } else {
+                502
+            };
             record.failure = Some((if repeats { "next" } else { "failed" }, status));
             self.x.tries.push(record);
             if !repeats {
@@ -118,7 +131,11 @@ impl Flow {
             (None, Some(clients)) if preserve => clients.clone(),
             _ => host,
         };
-        let tls = if service.is_tls { Some(self.tls_target(service, &host)?) } else { None };
+        let tls = if service.is_tls {
+            Some(self.tls_target(service, &host)?)
+        } else {
+            None
+        };
         Ok(Peer { address, host, tls })
     }
 
@@ -137,22 +154,44 @@ impl Flow {
         }
     }
 
-    fn tls_target(&self, service: &Arc<PlannedService>, host: &HeaderValue) -> Result<Rc<TlsTarget>, ForwardFault> {
-        self.worker.tls_targets.get(service, host, &self.worker).map_err(|error| {
-            tracing::error!(service = %service.service.id, error, "cannot set up TLS to the upstream");
-            ForwardFault::Unreachable
-        })
+    fn tls_target(
+        &self,
+        service: &Arc<PlannedService>,
+        host: &HeaderValue,
+    ) -> Result<Rc<TlsTarget>, ForwardFault> {
+        self.worker
+            .tls_targets
+            .get(service, host, &self.worker)
+            .map_err(|error| {
+                tracing::error!(service = %service.service.id, error, "cannot set up TLS to the upstream");
+                ForwardFault::Unreachable
+            })
     }
 
     /// One try at one peer. A kept connection that turns out dead before anything was written is replaced silently.
-    async fn attempt(&mut self, service: &PlannedService, peer: &Peer, mut body: BodySource) -> Result<Answer, Failure> {
-        let key = PoolKey { address: peer.address, tls: peer.tls.as_ref().map_or(0, |tls| tls.id), is_http2: service.is_grpc };
+    async fn attempt(
+        &mut self,
+        service: &PlannedService,
+        peer: &Peer,
+        mut body: BodySource,
+    ) -> Result<Answer, Failure> {
+        let key = PoolKey {
+            address: peer.address,
+            tls: peer.tls.as_ref().map_or(0, |tls| tls.id),
+            is_http2: service.is_grpc,
+        };
         loop {
             let mut lease = match self.worker.pool.reuse(key) {
                 Some(lease) => lease,
                 None => match self.connect(service, peer, key).await {
                     Ok(lease) => lease,
-                    Err(fault) => return Err(Failure { fault, body: Some(body), was_sent: false }),
+                    Err(fault) => {
+                        return Err(Failure {
+                            fault,
+                            body: Some(body),
+                            was_sent: false,
+                        });
+                    }
                 },
             };
             let replay = match &body {
@@ -162,7 +201,13 @@ impl Flow {
             };
             let request = match self.request(service, peer, body) {
                 Ok(request) => request,
-                Err(fault) => return Err(Failure { fault, body: None, was_sent: false }),
+                Err(fault) => {
+                    return Err(Failure {
+                        fault,
+                        body: None,
+                        was_sent: false,
+                    });
+                }
             };
             let is_reused = lease.is_reused();
             match self.send(service, &mut lease, request).await {
@@ -170,29 +215,58 @@ impl Flow {
                 Err(Sent::Unsent(request)) if is_reused => body = unsent_body(request.into_body()),
                 Err(Sent::Unsent(request)) => {
                     let body = Some(unsent_body(request.into_body()));
-                    return Err(Failure { fault: ForwardFault::Unreachable, body, was_sent: false });
+                    return Err(Failure {
+                        fault: ForwardFault::Unreachable,
+                        body,
+                        was_sent: false,
+                    });
                 }
-                Err(Sent::Failed(fault)) => return Err(Failure { fault, body: replay, was_sent: true }),
+                Err(Sent::Failed(fault)) => {
+                    return Err(Failure {
+                        fault,
+                        body: replay,
+                        was_sent: true,
+                    });
+                }
             }
         }
     }
 
-    async fn connect(&self, service: &PlannedService, peer: &Peer, key: PoolKey) -> Result<Lease<UpstreamBody>, ForwardFault> {
-        let tls = peer.tls.as_ref().map(|tls| (&tls.config, tls.server_name.clone()));
-        let connected = connect::connect(peer.address, service.connect_timeout, tls).await.map_err(|error| {
-            tracing::warn!(peer = %peer.address, %error, "cannot connect to the upstream");
-            match error {
-                ConnectError::Timeout => ForwardFault::Timeout,
-                _ => ForwardFault::Unreachable,
-            }
-        })?;
-        self.worker.pool.open(key, connect::UpstreamIo::new(connected)).await.map_err(|error| {
-            tracing::warn!(peer = %peer.address, %error, "cannot speak HTTP with the upstream");
-            ForwardFault::Unreachable
-        })
+    async fn connect(
+        &self,
+        service: &PlannedService,
+        peer: &Peer,
+        key: PoolKey,
+    ) -> Result<Lease<UpstreamBody>, ForwardFault> {
+        let tls = peer
+            .tls
+            .as_ref()
+            .map(|tls| (&tls.config, tls.server_name.clone()));
+        let connected = connect::connect(peer.address, service.connect_timeout, tls)
+            .await
+            .map_err(|error| {
+                tracing::warn!(peer = %peer.address, %error, "cannot connect to the upstream");
+                match error {
+                    ConnectError::Timeout => ForwardFault::Timeout,
+                    _ => ForwardFault::Unreachable,
+                }
+            })?;
+        self.worker
+            .pool
+            .open(key, connect::UpstreamIo::new(connected))
+            .await
+            .map_err(|error| {
+                tracing::warn!(peer = %peer.address, %error, "cannot speak HTTP with the upstream");
+                ForwardFault::Unreachable
+            })
     }
 
-    fn request(&self, service: &PlannedService, peer: &Peer, body: BodySource) -> Result<Request<UpstreamBody>, ForwardFault> {
+    fn request(
+        &self,
+        service: &PlannedService,
+        peer: &Peer,
+        body: BodySource,
+    ) -> Result<Request<UpstreamBody>, ForwardFault> {
         let is_http2 = service.is_grpc;
         let mut request = Request::new(match body {
             BodySource::Empty => UpstreamBody::Empty,
@@ -203,7 +277,11 @@ impl Flow {
         let mut uri = http::uri::Parts::default();
         uri.path_and_query = Some(self.upstream_target().ok_or(ForwardFault::Unreachable)?);
         if is_http2 {
-            uri.scheme = Some(if service.is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+            uri.scheme = Some(if service.is_tls {
+                Scheme::HTTPS
+            } else {
+                Scheme::HTTP
+            });
             uri.authority = Authority::try_from(peer.host.as_bytes()).ok();
             *request.version_mut() = Version::HTTP_2;
         }
@@ -221,8 +299,14 @@ impl Flow {
         if !x.upstream.has_path && x.upstream.query == UpstreamQuery::AsReceived {
             return Some(x.request.target.clone());
         }
-        let path = if x.upstream.has_path { x.upstream.path.as_str() } else { x.request.target.path() };
-        let Some(query) = x.query() else { return PathAndQuery::try_from(path).ok() };
+        let path = if x.upstream.has_path {
+            x.upstream.path.as_str()
+        } else {
+            x.request.target.path()
+        };
+        let Some(query) = x.query() else {
+            return PathAndQuery::try_from(path).ok();
+        };
         let mut text = String::with_capacity(path.len() + query.len() + 1);
         text.push_str(path);
         text.push('?');
@@ -243,9 +327,14 @@ impl Flow {
         let sent_at = Instant::now();
         let limit = || {
             if is_streaming && !progress.is_finished.get() {
-                (!progress.waits_for_client.get()).then(|| progress.last_taken.get().max(sent_at) + service.write_timeout)
+                (!progress.waits_for_client.get())
+                    .then(|| progress.last_taken.get().max(sent_at) + service.write_timeout)
             } else {
-                let since = if is_streaming { progress.last_taken.get() } else { sent_at };
+                let since = if is_streaming {
+                    progress.last_taken.get()
+                } else {
+                    sent_at
+                };
                 Some(since.max(sent_at) + service.read_timeout)
             }
         };

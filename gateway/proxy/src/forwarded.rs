@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, Version};
 use std::sync::LazyLock;
 use tidegate_model::normalize::escape_path;
 use tidegate_plugin::headers::{
-    X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH, X_FORWARDED_PORT, X_FORWARDED_PREFIX, X_FORWARDED_PROTO,
-    X_KONG_REQUEST_ID, X_REAL_IP,
+    X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH, X_FORWARDED_PORT, X_FORWARDED_PREFIX,
+    X_FORWARDED_PROTO, X_KONG_REQUEST_ID, X_REAL_IP,
 };
 
 /// Host that stands in `X-Forwarded-Host` when an HTTP/1.0 client sent none, as Kong's server name does.
@@ -64,11 +64,24 @@ fn forwarding(flow: &Flow, headers: &mut HeaderMap) {
             None => drop(headers.remove(name)),
         }
     };
-    say(X_FORWARDED_PROTO, &|| Some(HeaderValue::from_static(x.request.scheme)));
-    say(X_FORWARDED_HOST, &|| Some(text(if x.request.host.is_empty() { NAMELESS_HOST } else { &x.request.host })));
+    say(X_FORWARDED_PROTO, &|| {
+        Some(HeaderValue::from_static(x.request.scheme))
+    });
+    say(X_FORWARDED_HOST, &|| {
+        Some(text(if x.request.host.is_empty() {
+            NAMELESS_HOST
+        } else {
+            &x.request.host
+        }))
+    });
     say(X_FORWARDED_PORT, &|| Some(connection.port_header.clone()));
     say(X_FORWARDED_PATH, &|| Some(text(x.request.target.path())));
-    say(X_FORWARDED_PREFIX, &|| x.stripped_prefix.as_deref().filter(|prefix| *prefix != b"/").map(prefix_value));
+    say(X_FORWARDED_PREFIX, &|| {
+        x.stripped_prefix
+            .as_deref()
+            .filter(|prefix| *prefix != b"/")
+            .map(prefix_value)
+    });
 }
 
 /// Appends the peer to the list that the client sent, as one header line.
@@ -127,9 +140,12 @@ pub(crate) fn server() -> HeaderValue {
 }
 
 // Static bytes: cloning them touches no reference count.
-static VIA_1_0: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(concat!("1 tidegate/", env!("CARGO_PKG_VERSION"))));
-static VIA_1_1: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(concat!("1.1 tidegate/", env!("CARGO_PKG_VERSION"))));
-static VIA_2: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(concat!("2 tidegate/", env!("CARGO_PKG_VERSION"))));
+static VIA_1_0: LazyLock<HeaderValue> =
+    LazyLock::new(|| HeaderValue::from_static(concat!("1 tidegate/", env!("CARGO_PKG_VERSION"))));
+static VIA_1_1: LazyLock<HeaderValue> =
+    LazyLock::new(|| HeaderValue::from_static(concat!("1.1 tidegate/", env!("CARGO_PKG_VERSION"))));
+static VIA_2: LazyLock<HeaderValue> =
+    LazyLock::new(|| HeaderValue::from_static(concat!("2 tidegate/", env!("CARGO_PKG_VERSION"))));
 static SERVER: LazyLock<HeaderValue> = LazyLock::new(|| HeaderValue::from_static(PRODUCT));
 
 /// The decoded prefix, as Kong sends it; bytes that no header can carry are escaped.

@@ -3,8 +3,8 @@
 use http::header::{CONNECTION, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tidegate_plugin::headers::{
-    KEEP_ALIVE, PROXY, PROXY_CONNECTION, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH, X_FORWARDED_PORT,
-    X_FORWARDED_PREFIX, X_FORWARDED_PROTO, X_REAL_IP,
+    KEEP_ALIVE, PROXY, PROXY_CONNECTION, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH,
+    X_FORWARDED_PORT, X_FORWARDED_PREFIX, X_FORWARDED_PROTO, X_REAL_IP,
 };
 
 /// What remains of the client's connection headers once they are removed.
@@ -53,11 +53,16 @@ pub(crate) fn clean_response(headers: &mut HeaderMap, wants: ClientWants, is_upg
 
 fn remove_listed(headers: &mut HeaderMap, connection: &HeaderValue, keep: fn(&HeaderName) -> bool) {
     let bytes = connection.as_bytes();
-    if [&b"keep-alive"[..], b"close", b"upgrade"].iter().any(|alone| bytes.eq_ignore_ascii_case(alone)) {
+    if [&b"keep-alive"[..], b"close", b"upgrade"]
+        .iter()
+        .any(|alone| bytes.eq_ignore_ascii_case(alone))
+    {
         return;
     }
     for token in bytes.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-        let is_option = [&b"keep-alive"[..], b"close", b"upgrade", b"te"].iter().any(|o| token.eq_ignore_ascii_case(o));
+        let is_option = [&b"keep-alive"[..], b"close", b"upgrade", b"te"]
+            .iter()
+            .any(|o| token.eq_ignore_ascii_case(o));
         if token.is_empty() || is_option {
             continue;
         }
@@ -71,9 +76,20 @@ fn remove_listed(headers: &mut HeaderMap, connection: &HeaderValue, keep: fn(&He
 
 /// Headers that a client must not be able to remove: what backends and plugins take decisions by.
 fn is_protected(name: &HeaderName) -> bool {
-    [http::header::AUTHORIZATION, http::header::COOKIE, http::header::CONTENT_LENGTH, HOST].contains(name)
+    [
+        http::header::AUTHORIZATION,
+        http::header::COOKIE,
+        http::header::CONTENT_LENGTH,
+        HOST,
+    ]
+    .contains(name)
         || [
-            X_REAL_IP, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PATH,
+            X_REAL_IP,
+            X_FORWARDED_FOR,
+            X_FORWARDED_PROTO,
+            X_FORWARDED_HOST,
+            X_FORWARDED_PORT,
+            X_FORWARDED_PATH,
             X_FORWARDED_PREFIX,
         ]
         .contains(name)
@@ -81,7 +97,10 @@ fn is_protected(name: &HeaderName) -> bool {
 
 fn lists_trailers(value: &HeaderValue) -> bool {
     value.as_bytes().split(|byte| *byte == b',').any(|token| {
-        token.split(|byte| *byte == b';').next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        token
+            .split(|byte| *byte == b';')
+            .next()
+            .is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"trailers"))
     })
 }
 
@@ -90,7 +109,10 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -112,14 +134,22 @@ mod tests {
 
     #[test]
     fn connection_cannot_remove_what_backends_decide_by() {
-        let mut headers = map(&[("connection", "authorization, x-forwarded-for, host"), ("authorization", "a"), ("host", "h")]);
+        let mut headers = map(&[
+            ("connection", "authorization, x-forwarded-for, host"),
+            ("authorization", "a"),
+            ("host", "h"),
+        ]);
         clean_request(&mut headers);
         assert!(headers.contains_key("authorization") && headers.contains_key("host"));
     }
 
     #[test]
     fn te_survives_only_as_trailers() {
-        for (te, wanted) in [("trailers, deflate;q=0.5", true), ("deflate", false), ("trailers;q=0.1", true)] {
+        for (te, wanted) in [
+            ("trailers, deflate;q=0.5", true),
+            ("deflate", false),
+            ("trailers;q=0.1", true),
+        ] {
             let mut headers = map(&[("te", te)]);
             assert_eq!(clean_request(&mut headers).trailers, wanted, "{te}");
             assert!(!headers.contains_key("te"));

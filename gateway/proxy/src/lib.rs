@@ -38,6 +38,6 @@ mod tls_targets;
 mod tunnel;
 pub mod worker;
 
-pub use settings::ProxySettings;
 pub use serve::{Listener, ListenerKind, ListenerSocket, accept};
+pub use settings::ProxySettings;
 pub use worker::{Live, Shared, Worker, WorkerParts};

@@ -1,7 +1,7 @@
 //! Runs the plugins of a request, phase by phase.
 
-use crate::bodies::{BodySource, Progress};
 use crate::bodies::{BodyFault, UpstreamStream};
+use crate::bodies::{BodySource, Progress};
 use crate::hop_by_hop::ClientWants;
 use crate::serve::Connection;
 use crate::worker::{Live, Worker};
@@ -11,7 +11,9 @@ use std::rc::Rc;
 use tidegate_plan::snapshot::wants_request_body;
 use tidegate_plan::{ChainIndex, Instance, InstanceIndex, Snapshot};
 use tidegate_plugin::body::RequestBody;
-use tidegate_plugin::{AccessCx, BodyCx, Exchange, HeaderCx, LogCx, Phase, Reply, ResponseCx, RewriteCx, Source, Step, Verdict};
+use tidegate_plugin::{
+    AccessCx, BodyCx, Exchange, HeaderCx, LogCx, Phase, Reply, ResponseCx, RewriteCx, Source, Step, Verdict,
+};
 
 /// A request with everything that belongs to it on the proxy's side.
 pub(crate) struct Flow {
@@ -50,7 +52,9 @@ impl Flow {
             return Ok(());
         }
         for entry in snapshot.chain(snapshot.global_chain) {
-            let Some(instance) = entry.base().and_then(|index| snapshot.instance(index)) else { continue };
+            let Some(instance) = entry.base().and_then(|index| snapshot.instance(index)) else {
+                continue;
+            };
             if !instance.phases.contains(Phase::Rewrite) {
                 continue;
             }
@@ -67,8 +71,12 @@ impl Flow {
         let snapshot = &live.snapshot;
         let mut ended = Ok(());
         for entry in snapshot.chain(chain) {
-            let Some(index) = entry.select(self.x.consumer()) else { continue };
-            let Some(instance) = snapshot.instance(index) else { continue };
+            let Some(index) = entry.select(self.x.consumer()) else {
+                continue;
+            };
+            let Some(instance) = snapshot.instance(index) else {
+                continue;
+            };
             self.selected.push(index);
             if ended.is_err() || !instance.phases.contains(Phase::Access) {
                 continue;
@@ -91,7 +99,8 @@ impl Flow {
         let snapshot = &live.snapshot;
         self.selected.clear();
         let chain = snapshot.chain(snapshot.global_chain);
-        self.selected.extend(chain.iter().filter_map(tidegate_plan::ChainEntry::base));
+        self.selected
+            .extend(chain.iter().filter_map(tidegate_plan::ChainEntry::base));
     }
 
     fn settle(&mut self, instance: &Instance, verdict: Verdict) -> Result<(), Ending> {
@@ -123,7 +132,10 @@ impl Flow {
             BodySource::Empty => RequestBody::Buffered(Bytes::new()),
             BodySource::Whole(bytes) => RequestBody::Buffered(bytes.clone()),
             BodySource::Stream(_) => {
-                tracing::warn!(limit = max, "request body is larger than request_buffer_max: plugins do not see it");
+                tracing::warn!(
+                    limit = max,
+                    "request body is larger than request_buffer_max: plugins do not see it"
+                );
                 RequestBody::TooLarge
             }
         };
@@ -139,7 +151,9 @@ impl Flow {
     pub(crate) async fn response_phase(&mut self, mut body: Bytes) -> Result<Bytes, Ending> {
         let live = Rc::clone(&self.live);
         for index in self.selected.clone() {
-            let Some(instance) = live.snapshot.instance(index) else { continue };
+            let Some(instance) = live.snapshot.instance(index) else {
+                continue;
+            };
             if !instance.phases.contains(Phase::Response) {
                 continue;
             }
@@ -152,14 +166,19 @@ impl Flow {
     }
 
     fn has_phase(&self, phase: Phase) -> bool {
-        self.selected.iter().filter_map(|index| self.plan().instance(*index)).any(|instance| instance.phases.contains(phase))
+        self.selected
+            .iter()
+            .filter_map(|index| self.plan().instance(*index))
+            .any(|instance| instance.phases.contains(phase))
     }
 
     pub(crate) fn header_filter(&mut self) {
         let live = Rc::clone(&self.live);
         let snapshot = &live.snapshot;
         for index in self.selected.clone() {
-            let Some(instance) = snapshot.instance(index) else { continue };
+            let Some(instance) = snapshot.instance(index) else {
+                continue;
+            };
             if !instance.phases.contains(Phase::HeaderFilter) {
                 continue;
             }
@@ -182,11 +201,16 @@ impl Flow {
         let live = Rc::clone(&self.live);
         let snapshot = &live.snapshot;
         for index in self.selected.clone() {
-            let Some(instance) = snapshot.instance(index) else { continue };
+            let Some(instance) = snapshot.instance(index) else {
+                continue;
+            };
             if !instance.phases.contains(Phase::BodyFilter) {
                 continue;
             }
-            match instance.plugin.body_filter(&mut BodyCx::new(&mut self.x), chunk.clone(), last) {
+            match instance
+                .plugin
+                .body_filter(&mut BodyCx::new(&mut self.x), chunk.clone(), last)
+            {
                 Ok(filtered) => chunk = filtered,
                 Err(fault) => tracing::error!(plugin = instance.kind, error = %fault, "body filter failed"),
             }
@@ -198,7 +222,9 @@ impl Flow {
         let live = Rc::clone(&self.live);
         let snapshot = &live.snapshot;
         for index in self.selected.clone() {
-            let Some(instance) = snapshot.instance(index) else { continue };
+            let Some(instance) = snapshot.instance(index) else {
+                continue;
+            };
             if instance.phases.contains(Phase::Log) {
                 instance.plugin.log(&mut LogCx::new(&mut self.x));
             }

@@ -5,13 +5,19 @@ use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The client's address by the header of a trusted peer; `None`: the peer stays the client.
-pub(crate) fn resolve(headers: &HeaderMap, rule: &RealIp, trusted: &TrustedPeers) -> Option<(IpAddr, Option<u16>)> {
+pub(crate) fn resolve(
+    headers: &HeaderMap,
+    rule: &RealIp,
+    trusted: &TrustedPeers,
+) -> Option<(IpAddr, Option<u16>)> {
     let name = rule.header.as_ref()?;
     let mut found = None;
     // Repeated headers form one list; entries are walked from the end.
     for value in headers.get_all(name).iter().rev() {
         for entry in value.to_str().ok()?.rsplit(',') {
-            let Some(client) = parse(entry.trim()) else { return found };
+            let Some(client) = parse(entry.trim()) else {
+                return found;
+            };
             found = Some(client);
             if !rule.recursive || !trusted.contains(Some(client.0)) {
                 return found;
@@ -29,7 +35,12 @@ fn parse(entry: &str) -> Option<(IpAddr, Option<u16>)> {
     if let Ok(socket) = entry.parse::<SocketAddr>() {
         return Some((socket.ip(), Some(socket.port())));
     }
-    entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(|address| (address, None))
+    entry
+        .strip_prefix('[')?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
+        .map(|address| (address, None))
 }
 
 #[cfg(test)]
@@ -39,12 +50,18 @@ mod tests {
 
     fn client(list: &str, recursive: bool) -> Option<String> {
         let trusted = TrustedPeers {
-            ranges: ["127.0.0.1/32", "172.16.0.1/32", "192.168.0.1/32"].iter().map(|r| r.parse().unwrap()).collect(),
+            ranges: ["127.0.0.1/32", "172.16.0.1/32", "192.168.0.1/32"]
+                .iter()
+                .map(|r| r.parse().unwrap())
+                .collect(),
             unix: false,
         };
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", list.parse().unwrap());
-        let rule = RealIp { header: Some(HeaderName::from_static("x-forwarded-for")), recursive };
+        let rule = RealIp {
+            header: Some(HeaderName::from_static("x-forwarded-for")),
+            recursive,
+        };
         resolve(&headers, &rule, &trusted).map(|(address, _)| address.to_string())
     }
 
@@ -59,12 +76,18 @@ mod tests {
     fn ports_are_ignored_and_garbage_ends_the_walk() {
         assert_eq!(client("10.0.0.1:15", false).as_deref(), Some("10.0.0.1"));
         assert_eq!(client("[fe80::1]:15", false).as_deref(), Some("fe80::1"));
-        assert_eq!(client("10.0.0.9, bogus, 127.0.0.1", true).as_deref(), Some("127.0.0.1"));
+        assert_eq!(
+            client("10.0.0.9, bogus, 127.0.0.1", true).as_deref(),
+            Some("127.0.0.1")
+        );
         assert_eq!(client("bogus", false), None);
     }
 
     #[test]
     fn a_list_of_trusted_addresses_gives_its_first() {
-        assert_eq!(client("192.168.0.1, 127.0.0.1", true).as_deref(), Some("192.168.0.1"));
+        assert_eq!(
+            client("192.168.0.1, 127.0.0.1", true).as_deref(),
+            Some("192.168.0.1")
+        );
     }
 }

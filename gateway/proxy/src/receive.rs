@@ -20,17 +20,33 @@ use tidegate_plugin::body::RequestBody;
 use tidegate_plugin::exchange::{Client, Request, SnapshotView, Timings};
 
 /// Turns a request into a flow and its body.
-pub(crate) fn receive(worker: &Rc<Worker>, connection: &Rc<Connection>, parts: Parts, incoming: Incoming) -> (Box<Flow>, BodySource) {
-    let Parts { method, uri, version, mut headers, .. } = parts;
+pub(crate) fn receive(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    parts: Parts,
+    incoming: Incoming,
+) -> (Box<Flow>, BodySource) {
+    let Parts {
+        method,
+        uri,
+        version,
+        mut headers,
+        ..
+    } = parts;
     let raw_host = match uri.authority() {
         Some(authority) if version == Version::HTTP_2 => HeaderValue::from_str(authority.as_str()).ok(),
         _ => headers.get(HOST).cloned(),
     };
-    if version == Version::HTTP_2 && let Some(host) = &raw_host {
+    if version == Version::HTTP_2
+        && let Some(host) = &raw_host
+    {
         headers.insert(HOST, host.clone());
     }
     let wants = clean_request(&mut headers);
-    let target = uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let target = uri
+        .into_parts()
+        .path_and_query
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
     let normalized_path = match normalize_path(target.path().as_bytes()) {
         Cow::Borrowed(_) => None,
         Cow::Owned(path) => Some(path.into_boxed_slice()),
@@ -64,7 +80,13 @@ pub(crate) fn receive(worker: &Rc<Worker>, connection: &Rc<Connection>, parts: P
         let limits = &worker.settings.client;
         let deadline = worker.watchdog.deadline();
         let progress = Rc::clone(&progress);
-        BodySource::Stream(Box::new(UpstreamStream::new(incoming, deadline, limits.body_timeout, limits.max_body_bytes, progress)))
+        BodySource::Stream(Box::new(UpstreamStream::new(
+            incoming,
+            deadline,
+            limits.body_timeout,
+            limits.max_body_bytes,
+            progress,
+        )))
     };
     let flow = Flow {
         x,
@@ -92,7 +114,8 @@ fn client(worker: &Worker, connection: &Connection, headers: &http::HeaderMap) -
         tls: connection.tls.clone(),
     };
     if client.is_trusted
-        && let Some((address, port)) = real_ip::resolve(headers, &worker.settings.real_ip, &worker.settings.trusted)
+        && let Some((address, port)) =
+            real_ip::resolve(headers, &worker.settings.real_ip, &worker.settings.trusted)
     {
         client.address = Some(address);
         client.port = port.unwrap_or(client.port);
@@ -102,9 +125,15 @@ fn client(worker: &Worker, connection: &Connection, headers: &http::HeaderMap) -
 
 /// Host without its port, in lower case.
 fn host_name(raw: Option<&HeaderValue>) -> Box<str> {
-    let Some(host) = raw.and_then(|value| value.to_str().ok()) else { return Box::default() };
+    let Some(host) = raw.and_then(|value| value.to_str().ok()) else {
+        return Box::default();
+    };
     let name = match host.rsplit_once(':') {
-        Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !is_bare_ipv6(name) => name,
+        Some((name, port))
+            if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !is_bare_ipv6(name) =>
+        {
+            name
+        }
         _ => host,
     };
     name.to_ascii_lowercase().into_boxed_str()
@@ -118,5 +147,9 @@ fn is_bare_ipv6(name: &str) -> bool {
 pub(crate) fn host_port(raw: Option<&HeaderValue>) -> Option<u16> {
     let host = raw?.to_str().ok()?;
     let (name, port) = host.rsplit_once(':')?;
-    if is_bare_ipv6(name) { None } else { port.parse().ok() }
+    if is_bare_ipv6(name) {
+        None
+    } else {
+        port.parse().ok()
+    }
 }

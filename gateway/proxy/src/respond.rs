@@ -12,18 +12,28 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SERVER, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use std::time::Duration;
 use tidegate_plugin::headers::{
-    X_KONG_PROXY_LATENCY, X_KONG_REQUEST_ID, X_KONG_RESPONSE_LATENCY, X_KONG_UPSTREAM_LATENCY, X_KONG_UPSTREAM_STATUS,
+    X_KONG_PROXY_LATENCY, X_KONG_REQUEST_ID, X_KONG_RESPONSE_LATENCY, X_KONG_UPSTREAM_LATENCY,
+    X_KONG_UPSTREAM_STATUS,
 };
 use tidegate_plugin::{Reply, Source};
 
 impl Flow {
     /// Sends what the gateway itself says.
     pub(crate) fn respond(mut self: Box<Self>, reply: Reply, producer: Producer) -> Response<ClientBody> {
-        let rendered =
-            render(reply, &self.x.request.headers, &self.x.request_id, &self.worker.settings.error_pages, producer);
+        let rendered = render(
+            reply,
+            &self.x.request.headers,
+            &self.x.request_id,
+            &self.worker.settings.error_pages,
+            producer,
+        );
         self.x.response.status = rendered.status;
         self.x.response.headers = rendered.headers;
-        let body = if self.x.request.method == Method::HEAD { Bytes::new() } else { rendered.body };
+        let body = if self.x.request.method == Method::HEAD {
+            Bytes::new()
+        } else {
+            rendered.body
+        };
         self.finish(Origin::Whole(Some(body)))
     }
 
@@ -31,10 +41,16 @@ impl Flow {
     pub(crate) fn respond_fault(mut self: Box<Self>, fault: ForwardFault) -> Response<ClientBody> {
         self.x.source = Source::Error;
         let (status, message, producer): (StatusCode, String, Producer) = match fault {
-            ForwardFault::NoPeer => {
-                (StatusCode::SERVICE_UNAVAILABLE, "failure to get a peer from the ring-balancer".to_owned(), Producer::Core)
-            }
-            ForwardFault::NoSuchName => (StatusCode::SERVICE_UNAVAILABLE, "name resolution failed".to_owned(), Producer::Core),
+            ForwardFault::NoPeer => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "failure to get a peer from the ring-balancer".to_owned(),
+                Producer::Core,
+            ),
+            ForwardFault::NoSuchName => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "name resolution failed".to_owned(),
+                Producer::Core,
+            ),
             ForwardFault::Resolver(reason) => {
                 let host = self.x.service().map_or("", |service| service.host.as_str());
                 let message = format!("failed the initial dns/balancer resolve for '{host}' with: {reason}");
@@ -50,7 +66,10 @@ impl Flow {
     /// The error page of the HTTP layer for a status.
     pub(crate) fn respond_status(mut self: Box<Self>, status: StatusCode) -> Response<ClientBody> {
         self.x.source = Source::Error;
-        self.respond(Reply::error(status, tidegate_plugin::reply::default_message(status)), Producer::HttpLayer)
+        self.respond(
+            Reply::error(status, tidegate_plugin::reply::default_message(status)),
+            Producer::HttpLayer,
+        )
     }
 
     /// The client's body was too long, too slow or broken; the connection cannot be used further.
@@ -64,7 +83,11 @@ impl Flow {
     }
 
     /// Passes the upstream's response on.
-    pub(crate) async fn respond_answer(mut self: Box<Self>, answer: Answer, read_timeout: Duration) -> Response<ClientBody> {
+    pub(crate) async fn respond_answer(
+        mut self: Box<Self>,
+        answer: Answer,
+        read_timeout: Duration,
+    ) -> Response<ClientBody> {
         let Answer { response, lease } = answer;
         let (parts, incoming) = response.into_parts();
         self.x.source = Source::Service;
@@ -75,10 +98,22 @@ impl Flow {
         clean_response(&mut self.x.response.headers, self.wants, is_upgrade);
         if is_upgrade {
             let upstream = lease.into_tunnel().filter(|_| self.wants.websocket);
-            let Some(upstream) = upstream else { return self.respond_status(StatusCode::BAD_GATEWAY) };
-            self.connection.upgrade(PendingTunnel { upstream, idle_timeout: read_timeout });
-            self.x.response.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            self.x.response.headers.entry(UPGRADE).or_insert(HeaderValue::from_static("websocket"));
+            let Some(upstream) = upstream else {
+                return self.respond_status(StatusCode::BAD_GATEWAY);
+            };
+            self.connection.upgrade(PendingTunnel {
+                upstream,
+                idle_timeout: read_timeout,
+            });
+            self.x
+                .response
+                .headers
+                .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            self.x
+                .response
+                .headers
+                .entry(UPGRADE)
+                .or_insert(HeaderValue::from_static("websocket"));
             return self.finish(Origin::Whole(None));
         }
         let deadline = self.worker.watchdog.deadline();
@@ -86,7 +121,10 @@ impl Flow {
         if !self.wants_whole_response() {
             return self.finish(Origin::Upstream(body));
         }
-        match body.gather(self.worker.settings.client.response_buffer_max_bytes).await {
+        match body
+            .gather(self.worker.settings.client.response_buffer_max_bytes)
+            .await
+        {
             Ok(bytes) => self.respond_whole(bytes).await,
             Err(broken) => {
                 tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
@@ -100,12 +138,18 @@ impl Flow {
         match self.response_phase(body).await {
             Ok(body) => {
                 if self.x.request.method != Method::HEAD {
-                    self.x.response.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+                    self.x
+                        .response
+                        .headers
+                        .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                 }
                 self.finish(Origin::Whole(Some(body)))
             }
             Err(Ending::Reply(reply)) => self.respond(*reply, Producer::Core),
-            Err(_) => self.respond(Reply::message(StatusCode::INTERNAL_SERVER_ERROR, "An unexpected error occurred"), Producer::Core),
+            Err(_) => self.respond(
+                Reply::message(StatusCode::INTERNAL_SERVER_ERROR, "An unexpected error occurred"),
+                Producer::Core,
+            ),
         }
     }
 
@@ -120,7 +164,10 @@ impl Flow {
         }
         self.add_own_headers();
         if self.connection.closes_after_response() && self.x.request.version != http::Version::HTTP_2 {
-            self.x.response.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            self.x
+                .response
+                .headers
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let mut response = Response::new(());
         *response.status_mut() = self.x.response.status;
@@ -147,13 +194,23 @@ impl Flow {
             }
             let sent = x.timings.upstream_start.unwrap_or(x.timings.start);
             if added.upstream_latency {
-                let waited = x.timings.upstream_head.unwrap_or_else(std::time::Instant::now).saturating_duration_since(sent);
+                let waited = x
+                    .timings
+                    .upstream_head
+                    .unwrap_or_else(std::time::Instant::now)
+                    .saturating_duration_since(sent);
                 set_millis(headers, X_KONG_UPSTREAM_LATENCY, waited);
             }
             if added.proxy_latency {
-                set_millis(headers, X_KONG_PROXY_LATENCY, sent.saturating_duration_since(x.timings.start));
+                set_millis(
+                    headers,
+                    X_KONG_PROXY_LATENCY,
+                    sent.saturating_duration_since(x.timings.start),
+                );
             }
-            if added.upstream_status && let Some(status) = x.upstream_status {
+            if added.upstream_status
+                && let Some(status) = x.upstream_status
+            {
                 headers.insert(X_KONG_UPSTREAM_STATUS, HeaderValue::from(status.as_u16()));
             }
         } else {
@@ -174,7 +231,13 @@ impl Flow {
 
     /// `Kong-Debug: 1`: which route and service served the request.
     fn add_debug_headers(&mut self) {
-        if self.x.request.headers.get("kong-debug").is_none_or(|value| value != "1") {
+        if self
+            .x
+            .request
+            .headers
+            .get("kong-debug")
+            .is_none_or(|value| value != "1")
+        {
             return;
         }
         let mut facts: Vec<(&'static str, Option<String>)> = Vec::new();
@@ -189,7 +252,10 @@ impl Flow {
         facts.push(("tidegate-snapshot", Some(self.plan().version.to_string())));
         for (name, value) in facts {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
-                self.x.response.headers.insert(HeaderName::from_static(name), value);
+                self.x
+                    .response
+                    .headers
+                    .insert(HeaderName::from_static(name), value);
             }
         }
     }
@@ -207,10 +273,20 @@ const CHARSET_TYPES: [&[u8]; 6] = [
 
 /// `charset=UTF-8` on text without a charset (setting `nginx_http_charset` of Kong).
 fn add_charset(headers: &mut http::HeaderMap) {
-    let Some(value) = headers.get_mut(CONTENT_TYPE) else { return };
+    let Some(value) = headers.get_mut(CONTENT_TYPE) else {
+        return;
+    };
     let bytes = value.as_bytes();
-    let media_type = bytes.split(|byte| *byte == b';').next().unwrap_or(bytes).trim_ascii();
-    if bytes.len() != media_type.len() || !CHARSET_TYPES.iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
+    let media_type = bytes
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or(bytes)
+        .trim_ascii();
+    if bytes.len() != media_type.len()
+        || !CHARSET_TYPES
+            .iter()
+            .any(|known| media_type.eq_ignore_ascii_case(known))
+    {
         return;
     }
     let with_charset = [media_type, b"; charset=UTF-8"].concat();

@@ -19,7 +19,10 @@ pub struct Headers<'a>(pub &'a HeaderMap);
 impl HeaderSource for Headers<'_> {
     fn visit(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-            self.0.get_all(name).iter().for_each(|value| each(value.as_bytes()));
+            self.0
+                .get_all(name)
+                .iter()
+                .for_each(|value| each(value.as_bytes()));
         }
     }
 }
@@ -33,9 +36,12 @@ impl Flow {
         self.x.route = Some(index);
         self.x.service = planned.service;
         self.prepare_path(&planned, &found);
-        self.x.captures = found
-            .captures
-            .map(|captures| Box::new(Captures { groups: captures.groups, names: captures.names }));
+        self.x.captures = found.captures.map(|captures| {
+            Box::new(Captures {
+                groups: captures.groups,
+                names: captures.names,
+            })
+        });
         Some(planned)
     }
 
@@ -52,13 +58,21 @@ impl Flow {
             headers: &headers,
             sni: x.client.tls.as_ref().and_then(|tls| tls.sni.as_deref()),
             source: x.client.address.map(|address| (address, x.client.port)),
-            destination: x.client.server_address.map(|address| (address, x.client.server_port)),
+            destination: x
+                .client
+                .server_address
+                .map(|address| (address, x.client.server_port)),
         };
         self.plan().router.find(&facts)
     }
 
     fn prepare_path(&mut self, planned: &PlannedRoute, found: &Match) {
-        let Some(service) = planned.service.and_then(|index| self.plan().planned_service(index).cloned()) else { return };
+        let Some(service) = planned
+            .service
+            .and_then(|index| self.plan().planned_service(index).cloned())
+        else {
+            return;
+        };
         let path = self.x.request.path();
         let strip = planned.route.strip_path;
         if strip && found.matched_prefix > 0 {
@@ -66,7 +80,13 @@ impl Flow {
             self.x.stripped_prefix = Some(Box::from(prefix));
         }
         let path = self.x.request.path();
-        let joined = upstream_path(service.service.path.as_deref(), path, found.matched_prefix, strip, planned.path_handling);
+        let joined = upstream_path(
+            service.service.path.as_deref(),
+            path,
+            found.matched_prefix,
+            strip,
+            planned.path_handling,
+        );
         let escaped = escape_path(joined.bytes(path));
         if *escaped != *self.x.request.target.path().as_bytes() {
             let escaped = String::from_utf8_lossy(&escaped).into_owned();
@@ -85,23 +105,35 @@ impl Flow {
             return None;
         }
         if !x.request.is_grpc() {
-            return Some(Reply::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Non-gRPC request matched gRPC route"));
+            return Some(Reply::error(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Non-gRPC request matched gRPC route",
+            ));
         }
         if x.request.version != Version::HTTP_2 {
             let reply = Reply::message(StatusCode::UPGRADE_REQUIRED, "Please use HTTP2 protocol");
             return Some(upgrade_headers(reply, HeaderValue::from_static("HTTP/2")));
         }
         if planned.is_grpcs_only && !is_secure {
-            let mut reply = Reply::empty(StatusCode::OK).content_type(HeaderValue::from_static("application/grpc"));
+            let mut reply =
+                Reply::empty(StatusCode::OK).content_type(HeaderValue::from_static("application/grpc"));
             reply = reply.header(GRPC_STATUS, HeaderValue::from_static("1"));
-            return Some(reply.header(GRPC_MESSAGE, HeaderValue::from_static("gRPC request matched gRPCs route")));
+            return Some(reply.header(
+                GRPC_MESSAGE,
+                HeaderValue::from_static("gRPC request matched gRPCs route"),
+            ));
         }
         None
     }
 
     fn forwarded_proto_is_https(&self) -> bool {
         let x = &self.x;
-        match x.request.headers.get(X_FORWARDED_PROTO).filter(|_| x.client.is_trusted) {
+        match x
+            .request
+            .headers
+            .get(X_FORWARDED_PROTO)
+            .filter(|_| x.client.is_trusted)
+        {
             Some(proto) => proto == "https",
             None => x.request.scheme == "https",
         }
@@ -114,8 +146,14 @@ impl Flow {
             return upgrade_headers(reply, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
         }
         let x = &self.x;
-        let forwarded = x.request.headers.get(tidegate_plugin::headers::X_FORWARDED_HOST).filter(|_| x.client.is_trusted);
-        let host = forwarded.and_then(|value| value.to_str().ok()).unwrap_or(&x.request.host);
+        let forwarded = x
+            .request
+            .headers
+            .get(tidegate_plugin::headers::X_FORWARDED_HOST)
+            .filter(|_| x.client.is_trusted);
+        let host = forwarded
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or(&x.request.host);
         let location = format!("https://{host}{}", x.request.target);
         let (page, content_type) = status_page(status);
         let mut reply = Reply::raw(status, page).content_type(content_type);
@@ -127,5 +165,7 @@ impl Flow {
 }
 
 fn upgrade_headers(reply: Reply, to: HeaderValue) -> Reply {
-    reply.header(CONNECTION, HeaderValue::from_static("Upgrade")).header(UPGRADE, to)
+    reply
+        .header(CONNECTION, HeaderValue::from_static("Upgrade"))
+        .header(UPGRADE, to)
 }

@@ -35,7 +35,11 @@ pub struct ProxySettings {
 
 /// Headers that the gateway adds (kong-core E.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, clippy::struct_excessive_bools, reason = "each field says whether the header of its name is added")]
+#[allow(
+    missing_docs,
+    clippy::struct_excessive_bools,
+    reason = "each field says whether the header of its name is added"
+)]
 pub struct AddedHeaders {
     pub via: bool,
     pub server: bool,
@@ -77,7 +81,9 @@ impl TrustedPeers {
     #[must_use]
     pub fn contains(&self, address: Option<IpAddr>) -> bool {
         match address {
-            Some(address) => !self.ranges.is_empty() && self.ranges.iter().any(|range| range.contains(&address)),
+            Some(address) => {
+                !self.ranges.is_empty() && self.ranges.iter().any(|range| range.contains(&address))
+            }
             None => self.unix,
         }
     }
@@ -94,7 +100,10 @@ pub struct RealIp {
 
 impl Default for RealIp {
     fn default() -> Self {
-        Self { header: Some(tidegate_plugin::headers::X_REAL_IP), recursive: false }
+        Self {
+            header: Some(tidegate_plugin::headers::X_REAL_IP),
+            recursive: false,
+        }
     }
 }
 
@@ -183,6 +192,12 @@ pub struct ClientLimits {
     pub http2_max_error_resets: usize,
     /// Bytes of an HTTP/2 header list.
     pub http2_max_header_list_bytes: u32,
+    /// Bytes of one HTTP/2 stream that are not read yet.
+    pub http2_stream_window: u32,
+    /// Bytes of one HTTP/2 connection that are not read yet.
+    pub http2_connection_window: u32,
+    /// Bytes of a response that wait on one HTTP/2 stream.
+    pub http2_max_send_buffer: usize,
 }
 
 impl Default for ClientLimits {
@@ -201,6 +216,9 @@ impl Default for ClientLimits {
             http2_max_pending_resets: 20,
             http2_max_error_resets: 1_024,
             http2_max_header_list_bytes: 32 * 1_024,
+            http2_stream_window: 64 * 1_024,
+            http2_connection_window: 1_024 * 1_024,
+            http2_max_send_buffer: 64 * 1_024,
         }
     }
 }

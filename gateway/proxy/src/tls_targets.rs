@@ -3,11 +3,11 @@
 use crate::worker::Worker;
 use hashbrown::HashMap;
 use http::HeaderValue;
+use rustls::pki_types::ServerName;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tidegate_model::ids::ServiceId;
-use rustls::pki_types::ServerName;
 use tidegate_net::tls::UpstreamTls;
 use tidegate_plan::PlannedService;
 
@@ -34,21 +34,33 @@ pub(crate) struct TlsTargets {
 
 impl TlsTargets {
     /// The set-up for a service and the Host that it is sent (kong-core F.7: the name without its port).
-    pub(crate) fn get(&self, service: &Arc<PlannedService>, host: &HeaderValue, worker: &Worker) -> Result<Rc<TlsTarget>, String> {
+    pub(crate) fn get(
+        &self,
+        service: &Arc<PlannedService>,
+        host: &HeaderValue,
+        worker: &Worker,
+    ) -> Result<Rc<TlsTarget>, String> {
         let key = (service.service.id, Box::from(host.as_bytes()));
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
         let text = host.to_str().map_err(|error| error.to_string())?;
         let name = match text.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => {
+                name
+            }
             _ => text,
         };
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let server_name = ServerName::try_from(name.clone()).map_err(|_| format!("'{name}' is not a server name"))?;
+        let server_name =
+            ServerName::try_from(name.clone()).map_err(|_| format!("'{name}' is not a server name"))?;
         let config = worker.shared.upstream_tls(&service.service)?;
         let id = worker.tls_targets.id_of(config.id(), &name);
-        let target = Rc::new(TlsTarget { id, config, server_name });
+        let target = Rc::new(TlsTarget {
+            id,
+            config,
+            server_name,
+        });
         let mut known = self.known.borrow_mut();
         if known.len() >= MAX_TARGETS {
             known.clear();

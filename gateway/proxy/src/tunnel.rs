@@ -20,7 +20,9 @@ pub(crate) async fn run<I>(client: I, early: &[u8], pending: PendingTunnel, watc
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
 {
-    let Ok(upstream) = pending.upstream.await else { return };
+    let Ok(upstream) = pending.upstream.await else {
+        return;
+    };
     let mut client = TokioIo::new(client);
     let mut server = TokioIo::new(upstream.io);
     if client.write_all(&upstream.read_ahead).await.is_err() || server.write_all(early).await.is_err() {
@@ -57,7 +59,9 @@ where
 {
     let mut buffer = vec![0; 16 * 1_024];
     while let Ok(count) = from.read(&mut buffer).await {
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         last.set(Instant::now());
         if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
             break;

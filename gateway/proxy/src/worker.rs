@@ -39,7 +39,9 @@ impl SnapshotView for Live {
         self.snapshot.planned_route(index).map(|planned| &planned.route)
     }
     fn service(&self, index: ServiceIndex) -> Option<&Service> {
-        self.snapshot.planned_service(index).map(|planned| &planned.service)
+        self.snapshot
+            .planned_service(index)
+            .map(|planned| &planned.service)
     }
     fn identities(&self) -> &Identities {
         &self.snapshot.identities
@@ -69,14 +71,31 @@ struct Published {
 impl Shared {
     /// Starts with a first snapshot.
     #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, series: RouteTable, upstream_tls: Box<UpstreamTlsSource>) -> Arc<Self> {
-        let live = ArcSwap::from_pointee(Published { snapshot, series, upstream_tls });
-        Arc::new(Self { version: AtomicU64::new(1), live, is_draining: AtomicBool::new(false), drained: tokio::sync::Notify::new() })
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        series: RouteTable,
+        upstream_tls: Box<UpstreamTlsSource>,
+    ) -> Arc<Self> {
+        let live = ArcSwap::from_pointee(Published {
+            snapshot,
+            series,
+            upstream_tls,
+        });
+        Arc::new(Self {
+            version: AtomicU64::new(1),
+            live,
+            is_draining: AtomicBool::new(false),
+            drained: tokio::sync::Notify::new(),
+        })
     }
 
     /// Requests that arrive from now on are served by this snapshot.
     pub fn publish(&self, snapshot: Arc<Snapshot>, series: RouteTable, upstream_tls: Box<UpstreamTlsSource>) {
-        self.live.store(Arc::new(Published { snapshot, series, upstream_tls }));
+        self.live.store(Arc::new(Published {
+            snapshot,
+            series,
+            upstream_tls,
+        }));
         self.version.fetch_add(1, Ordering::Release);
     }
 
@@ -151,7 +170,13 @@ impl Worker {
     /// A worker without connections. Must be made on its own thread, inside a `LocalSet`.
     #[must_use]
     pub fn new(parts: WorkerParts) -> Rc<Self> {
-        let WorkerParts { shared, settings, metrics, access_log, resolver } = parts;
+        let WorkerParts {
+            shared,
+            settings,
+            metrics,
+            access_log,
+            resolver,
+        } = parts;
         let live_version = shared.version.load(Ordering::Acquire);
         let live = take(&shared);
         let worker = Rc::new(Self {
@@ -241,7 +266,8 @@ impl Worker {
                 text.push(DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0'));
             }
         }
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+            .unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     pub(crate) fn connection_opened(&self) -> u64 {
@@ -268,7 +294,11 @@ impl Worker {
         };
         let answered = Answered {
             status: x.response.status.as_u16(),
-            by: if x.source == Source::Service { AnsweredBy::Service } else { AnsweredBy::Gateway },
+            by: if x.source == Source::Service {
+                AnsweredBy::Service
+            } else {
+                AnsweredBy::Gateway
+            },
             request_bytes: x.request.head_size + x.request_body_bytes,
             response_bytes: x.response_body_bytes,
             total,
@@ -283,7 +313,10 @@ impl Worker {
 
 fn take(shared: &Shared) -> Live {
     let published = shared.live.load();
-    Live { snapshot: Arc::clone(&published.snapshot), series: published.series.clone() }
+    Live {
+        snapshot: Arc::clone(&published.snapshot),
+        series: published.series.clone(),
+    }
 }
 
 fn access_record(flow: &Flow, total: Duration, upstream: Option<Duration>) -> AccessRecord<'_> {
@@ -305,8 +338,16 @@ fn access_record(flow: &Flow, total: Duration, upstream: Option<Duration>) -> Ac
         status: x.response.status.as_u16(),
         body_bytes: x.response_body_bytes,
         request_bytes: x.request.head_size + x.request_body_bytes,
-        referer: x.request.headers.get(http::header::REFERER).map(HeaderValue::as_bytes),
-        user_agent: x.request.headers.get(http::header::USER_AGENT).map(HeaderValue::as_bytes),
+        referer: x
+            .request
+            .headers
+            .get(http::header::REFERER)
+            .map(HeaderValue::as_bytes),
+        user_agent: x
+            .request
+            .headers
+            .get(http::header::USER_AGENT)
+            .map(HeaderValue::as_bytes),
         request_id: x.request_id.to_str().unwrap_or_default(),
         route: x.route().and_then(|route| route.name.as_deref()),
         service: x.service().and_then(|service| service.name.as_deref()),

@@ -4,7 +4,9 @@ use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use tidegate_config::declarative::{self, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source};
+use tidegate_config::declarative::{
+    self, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
+};
 use tidegate_config::settings::Settings;
 use tidegate_config::vault::resolve_references;
 use tidegate_model::entities::EntitySet;
@@ -46,7 +48,11 @@ impl Configuration {
     /// With the built-in plugins.
     #[must_use]
     pub fn new(settings: Arc<Settings>, services: Arc<Services>) -> Self {
-        Self { settings, registry: tidegate_plugins::registry(), services }
+        Self {
+            settings,
+            registry: tidegate_plugins::registry(),
+            services,
+        }
     }
 
     /// The configuration that the settings name; empty when they name none.
@@ -81,7 +87,10 @@ impl Configuration {
         let environment = |name: &str| std::env::var(name).ok();
         let mut options = load_options(&self.settings, &schemas);
         options.environment = Some(&environment);
-        let text = Source { name: &source.name, bytes: &source.bytes };
+        let text = Source {
+            name: &source.name,
+            bytes: &source.bytes,
+        };
         let loaded = declarative::load(&text, &options).map_err(|faults| anyhow::anyhow!("{faults}"))?;
         if !loaded.warnings.is_empty() {
             tracing::warn!("{}", loaded.warnings);
@@ -92,7 +101,12 @@ impl Configuration {
         self.compile_entities(entities, loaded.content_hash, previous)
     }
 
-    fn compile_entities(&self, entities: EntitySet, content_hash: String, previous: Option<&Snapshot>) -> Result<Compiled> {
+    fn compile_entities(
+        &self,
+        entities: EntitySet,
+        content_hash: String,
+        previous: Option<&Snapshot>,
+    ) -> Result<Compiled> {
         let (snapshot, faults) = plan(&PlanInput {
             entities: &entities,
             registry: &self.registry,
@@ -107,7 +121,11 @@ impl Configuration {
             }
             anyhow::bail!(text);
         }
-        Ok(Compiled { snapshot: Arc::new(snapshot), entities: Arc::new(entities), content_hash })
+        Ok(Compiled {
+            snapshot: Arc::new(snapshot),
+            entities: Arc::new(entities),
+            content_hash,
+        })
     }
 }
 
@@ -116,8 +134,12 @@ impl Configuration {
 /// # Errors
 /// When it cannot be read.
 pub fn read_source(path: &Path) -> Result<SourceText> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the declarative file {}", path.display()))?;
-    Ok(SourceText { name: path.display().to_string(), bytes })
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("cannot read the declarative file {}", path.display()))?;
+    Ok(SourceText {
+        name: path.display().to_string(),
+        bytes,
+    })
 }
 
 /// How files are read under these settings.
@@ -125,7 +147,10 @@ pub fn read_source(path: &Path) -> Result<SourceText> {
 pub fn load_options<'a>(settings: &Settings, schemas: &'a RegistrySchemas<'a>) -> LoadOptions<'a> {
     let configuration = &settings.configuration;
     LoadOptions {
-        context: ModelContext { router_flavor: configuration.router_flavor, ..ModelContext::default() },
+        context: ModelContext {
+            router_flavor: configuration.router_flavor,
+            ..ModelContext::default()
+        },
         limits: Limits {
             max_bytes: configuration.declarative_max_size,
             max_depth: configuration.declarative_max_depth,

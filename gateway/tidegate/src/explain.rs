@@ -22,7 +22,9 @@ const MAX_LOSERS: usize = 20;
 pub fn run(request: &ExplainRequest, settings: &Settings) -> Result<String> {
     let settings = Arc::new(settings.clone());
     let configuration = Configuration::new(Arc::clone(&settings), Arc::new(Services::for_tests()));
-    configuration.source()?.context("no declarative file: name one with `-c FILE`")?;
+    configuration
+        .source()?
+        .context("no declarative file: name one with `-c FILE`")?;
     let compiled = configuration.compile(None)?;
     Ok(explain(request, &compiled.snapshot))
 }
@@ -51,7 +53,11 @@ pub fn explain(request: &ExplainRequest, snapshot: &Snapshot) -> String {
     let explanation = snapshot.router.explain(&facts);
     let mut text = String::new();
     let _ = writeln!(text, "request    {} {}", request.method, request.url);
-    let _ = writeln!(text, "host       {host}\npath       {}", String::from_utf8_lossy(&path));
+    let _ = writeln!(
+        text,
+        "host       {host}\npath       {}",
+        String::from_utf8_lossy(&path)
+    );
     write_candidates(&mut text, &explanation, snapshot);
     match &explanation.winner {
         None => text.push_str("\nanswer     404 no Route matched with those values\n"),
@@ -66,15 +72,37 @@ pub fn explain(request: &ExplainRequest, snapshot: &Snapshot) -> String {
 
 fn write_candidates(text: &mut String, explanation: &Explanation, snapshot: &Snapshot) {
     let close: Vec<_> = explanation.close().collect();
-    let _ = writeln!(text, "\ncandidates {} of {} routes passed host and path", close.len(), snapshot.routes.len());
+    let _ = writeln!(
+        text,
+        "\ncandidates {} of {} routes passed host and path",
+        close.len(),
+        snapshot.routes.len()
+    );
     for candidate in &close {
-        let mark = if candidate.outcome == Outcome::Wins { "=>" } else { "  " };
-        let _ = writeln!(text, "  {mark} {}  {}", route_label(snapshot, candidate.route), outcome(&candidate.outcome, snapshot));
+        let mark = if candidate.outcome == Outcome::Wins {
+            "=>"
+        } else {
+            "  "
+        };
+        let _ = writeln!(
+            text,
+            "  {mark} {}  {}",
+            route_label(snapshot, candidate.route),
+            outcome(&candidate.outcome, snapshot)
+        );
     }
-    let losers = explanation.candidates.iter().filter(|candidate| !close.iter().any(|shown| std::ptr::eq(*shown, *candidate)));
+    let losers = explanation
+        .candidates
+        .iter()
+        .filter(|candidate| !close.iter().any(|shown| std::ptr::eq(*shown, *candidate)));
     let losers: Vec<_> = losers.collect();
     for candidate in losers.iter().take(MAX_LOSERS) {
-        let _ = writeln!(text, "     {}  {}", route_label(snapshot, candidate.route), outcome(&candidate.outcome, snapshot));
+        let _ = writeln!(
+            text,
+            "     {}  {}",
+            route_label(snapshot, candidate.route),
+            outcome(&candidate.outcome, snapshot)
+        );
     }
     if losers.len() > MAX_LOSERS {
         let _ = writeln!(text, "     ... and {} more", losers.len() - MAX_LOSERS);
@@ -84,23 +112,47 @@ fn write_candidates(text: &mut String, explanation: &Explanation, snapshot: &Sna
 fn outcome(outcome: &Outcome, snapshot: &Snapshot) -> String {
     match outcome {
         Outcome::Outranked { by, rule } => {
-            format!("matches, but {} stands before it: {rule}", route_label(snapshot, *by))
+            format!(
+                "matches, but {} stands before it: {rule}",
+                route_label(snapshot, *by)
+            )
         }
         other => other.to_string(),
     }
 }
 
 fn route_label(snapshot: &Snapshot, index: u32) -> String {
-    let Some(planned) = snapshot.routes.get(index as usize) else { return format!("route {index}") };
-    planned.route.name.clone().unwrap_or_else(|| planned.route.id.to_string())
+    let Some(planned) = snapshot.routes.get(index as usize) else {
+        return format!("route {index}");
+    };
+    planned
+        .route
+        .name
+        .clone()
+        .unwrap_or_else(|| planned.route.id.to_string())
 }
 
-fn write_winner(text: &mut String, found: &Match, planned: &PlannedRoute, snapshot: &Snapshot, path: &[u8], request: &ExplainRequest) {
-    let label = planned.route.name.clone().unwrap_or_else(|| planned.route.id.to_string());
+fn write_winner(
+    text: &mut String,
+    found: &Match,
+    planned: &PlannedRoute,
+    snapshot: &Snapshot,
+    path: &[u8],
+    request: &ExplainRequest,
+) {
+    let label = planned
+        .route
+        .name
+        .clone()
+        .unwrap_or_else(|| planned.route.id.to_string());
     let _ = writeln!(text, "\nroute      {label} ({})", planned.route.id);
     if let Some(captures) = &found.captures {
         for (number, group) in captures.groups.iter().enumerate() {
-            let name = captures.names.iter().find(|(_, index)| *index == number).map(|(name, _)| format!(" ({name})"));
+            let name = captures
+                .names
+                .iter()
+                .find(|(_, index)| *index == number)
+                .map(|(name, _)| format!(" ({name})"));
             let shown = group.as_deref().unwrap_or("took no part");
             let _ = writeln!(text, "capture    {number}{} = {shown}", name.unwrap_or_default());
         }
@@ -112,14 +164,31 @@ fn write_winner(text: &mut String, found: &Match, planned: &PlannedRoute, snapsh
     write_plugins(text, planned, snapshot);
 }
 
-fn write_service(text: &mut String, found: &Match, planned: &PlannedRoute, service: &PlannedService, path: &[u8], request: &ExplainRequest) {
+fn write_service(
+    text: &mut String,
+    found: &Match,
+    planned: &PlannedRoute,
+    service: &PlannedService,
+    path: &[u8],
+    request: &ExplainRequest,
+) {
     let entity = &service.service;
     let label = entity.name.clone().unwrap_or_else(|| entity.id.to_string());
     let _ = writeln!(text, "service    {label} ({})", entity.id);
     let strip = planned.route.strip_path;
-    let joined = upstream_path(entity.path.as_deref(), path, found.matched_prefix, strip, planned.path_handling);
+    let joined = upstream_path(
+        entity.path.as_deref(),
+        path,
+        found.matched_prefix,
+        strip,
+        planned.path_handling,
+    );
     let escaped = escape_path(joined.bytes(path));
-    let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = request
+        .url
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
     let _ = writeln!(
         text,
         "upstream   {} {}://{}:{}{}{query}",
@@ -129,7 +198,11 @@ fn write_service(text: &mut String, found: &Match, planned: &PlannedRoute, servi
         entity.port,
         String::from_utf8_lossy(&escaped)
     );
-    let host = if planned.route.preserve_host { "the client's (preserve_host)" } else { service.host_header.to_str().unwrap_or_default() };
+    let host = if planned.route.preserve_host {
+        "the client's (preserve_host)"
+    } else {
+        service.host_header.to_str().unwrap_or_default()
+    };
     let _ = writeln!(text, "host       {host}");
 }
 
@@ -137,7 +210,12 @@ fn write_plugins(text: &mut String, planned: &PlannedRoute, snapshot: &Snapshot)
     let instances: Vec<_> = snapshot
         .chain(planned.chain)
         .iter()
-        .filter_map(|entry| entry.base().and_then(|index| snapshot.instance(index)).map(|instance| (entry, instance)))
+        .filter_map(|entry| {
+            entry
+                .base()
+                .and_then(|index| snapshot.instance(index))
+                .map(|instance| (entry, instance))
+        })
         .collect();
     if instances.is_empty() {
         text.push_str("plugins    none\n");
@@ -151,8 +229,16 @@ fn write_plugins(text: &mut String, planned: &PlannedRoute, snapshot: &Snapshot)
             (false, true) => "service",
             (false, false) => "global",
         };
-        let more = if entry.has_overrides() { ", other instances for some consumers" } else { "" };
-        let _ = writeln!(text, "  {:>7}  {}  from {scope}{more}  ({})", instance.priority, instance.kind, instance.entity.id);
+        let more = if entry.has_overrides() {
+            ", other instances for some consumers"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "  {:>7}  {}  from {scope}{more}  ({})",
+            instance.priority, instance.kind, instance.entity.id
+        );
     }
 }
 

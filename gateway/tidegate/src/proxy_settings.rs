@@ -7,7 +7,9 @@ use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{ErrorType, RealIpHeader, TrustedSource};
 use tidegate_net::gate::GateLimits;
 use tidegate_net::pool::PoolSettings;
-use tidegate_proxy::settings::{AddedHeaders, ClientLimits, ErrorPages, MediaType, ProxySettings, RealIp, TrustedPeers};
+use tidegate_proxy::settings::{
+    AddedHeaders, ClientLimits, ErrorPages, MediaType, ProxySettings, RealIp, TrustedPeers,
+};
 
 /// Compiles the settings of the request path; reads the templates of error pages.
 ///
@@ -30,13 +32,18 @@ pub(crate) fn compile(settings: &Settings) -> Result<ProxySettings> {
         real_ip: RealIp {
             header: match &settings.client_address.real_ip_header {
                 RealIpHeader::ProxyProtocol => None,
-                RealIpHeader::Header(name) => {
-                    Some(HeaderName::from_bytes(name.as_bytes()).context("real_ip_header is no header name")?)
-                }
+                RealIpHeader::Header(name) => Some(
+                    HeaderName::from_bytes(name.as_bytes()).context("real_ip_header is no header name")?,
+                ),
             },
             recursive: settings.client_address.real_ip_recursive,
         },
-        port_maps: settings.listeners.port_maps.iter().map(|map| (map.inside, map.outside)).collect(),
+        port_maps: settings
+            .listeners
+            .port_maps
+            .iter()
+            .map(|map| (map.inside, map.outside))
+            .collect(),
         allow_debug_header: replies.allow_debug_header,
         error_pages: error_pages(settings)?,
         client: client_limits(settings),
@@ -66,6 +73,9 @@ fn client_limits(settings: &Settings) -> ClientLimits {
         http2_max_pending_resets: http2.http2_max_pending_accept_reset_streams,
         http2_max_error_resets: http2.http2_max_local_error_reset_streams,
         http2_max_header_list_bytes: http2.http2_max_header_list_size,
+        http2_stream_window: http2.http2_stream_window,
+        http2_connection_window: http2.http2_connection_window,
+        http2_max_send_buffer: http2.http2_max_send_buffer,
         ..ClientLimits::default()
     }
 }
@@ -125,5 +135,6 @@ fn error_pages(settings: &Settings) -> Result<ErrorPages> {
 }
 
 fn read_template(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read the error template {}", path.display()))
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the error template {}", path.display()))
 }

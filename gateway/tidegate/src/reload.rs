@@ -51,7 +51,11 @@ impl Reloader {
         current: &Compiled,
     ) -> Arc<Self> {
         let seen = mark(&settings);
-        let state = State { content_hash: current.content_hash.clone(), refused: None, seen };
+        let state = State {
+            content_hash: current.content_hash.clone(),
+            refused: None,
+            seen,
+        };
         Arc::new(Self {
             configuration,
             settings,
@@ -87,17 +91,19 @@ impl Reloader {
             self.is_asked_again.store(true, Ordering::Release);
             return;
         }
-        let spawned = std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
-            lower_priority();
-            loop {
-                self.is_asked_again.store(false, Ordering::Release);
-                self.reload();
-                if !self.is_asked_again.load(Ordering::Acquire) {
-                    break;
+        let spawned = std::thread::Builder::new()
+            .name("compile".to_owned())
+            .spawn(move || {
+                lower_priority();
+                loop {
+                    self.is_asked_again.store(false, Ordering::Release);
+                    self.reload();
+                    if !self.is_asked_again.load(Ordering::Acquire) {
+                        break;
+                    }
                 }
-            }
-            self.is_working.store(false, Ordering::Release);
-        });
+                self.is_working.store(false, Ordering::Release);
+            });
         if let Err(error) = spawned {
             tracing::error!(%error, "cannot start the thread that reloads");
         }
@@ -114,12 +120,20 @@ impl Reloader {
             Ok(compiled) => {
                 let version = compiled.snapshot.version;
                 let upstream_tls = self.tls.upstream_source(&self.settings, &compiled.entities);
-                self.shared.publish(Arc::clone(&compiled.snapshot), series(&self.metrics, &compiled), upstream_tls);
+                self.shared.publish(
+                    Arc::clone(&compiled.snapshot),
+                    series(&self.metrics, &compiled),
+                    upstream_tls,
+                );
                 self.metrics.snapshot_accepted(version);
                 let mut state = self.state.lock();
                 state.content_hash = compiled.content_hash;
                 state.refused = None;
-                tracing::info!(version, routes = compiled.snapshot.routes.len(), "configuration in service");
+                tracing::info!(
+                    version,
+                    routes = compiled.snapshot.routes.len(),
+                    "configuration in service"
+                );
             }
             Err(error) => {
                 self.metrics.snapshot_refused();
@@ -135,7 +149,11 @@ fn mark(settings: &Settings) -> Option<FileMark> {
     use std::os::unix::fs::MetadataExt;
     let path = settings.configuration.declarative_config.as_ref()?;
     let metadata = std::fs::metadata(path).ok()?;
-    Some(FileMark { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() })
+    Some(FileMark {
+        modified: metadata.modified().ok(),
+        length: metadata.len(),
+        inode: metadata.ino(),
+    })
 }
 
 /// Lowers the scheduling priority of this thread; failing to is no fault.

@@ -1,5 +1,6 @@
 //! The running gateway: start, reload, drain.
 
+use crate::cli::pid_file::PidFile;
 use crate::configuration::{Compiled, Configuration};
 use crate::reload::Reloader;
 use crate::status::{self, StatusContext};
@@ -29,7 +30,10 @@ pub fn run(settings: Settings) -> Result<()> {
     let settings = Arc::new(settings);
     let level = start_log(&settings)?;
     prepare_prefix(&settings);
-    let limits = LineWriterLimits { max_lines: settings.logs.log_queue_lines, max_bytes: settings.logs.log_queue_bytes };
+    let limits = LineWriterLimits {
+        max_lines: settings.logs.log_queue_lines,
+        max_bytes: settings.logs.log_queue_bytes,
+    };
     let lines = Arc::new(LineWriter::start(limits).context("cannot start the log writer")?);
     let node_id = settings.process.node_id.unwrap_or_else(uuid::Uuid::new_v4);
     let services = Arc::new(Services {
@@ -62,22 +66,40 @@ pub fn run(settings: Settings) -> Result<()> {
         metrics: Arc::clone(&metrics),
         access_log: access_log(&settings, &lines),
         tls: Arc::clone(&tls),
-        limits: ConnectionLimits::new(cap(settings.limits.max_connections), cap(settings.limits.max_connections_per_ip)),
+        limits: ConnectionLimits::new(
+            cap(settings.limits.max_connections),
+            cap(settings.limits.max_connections_per_ip),
+        ),
         settings: Arc::clone(&settings),
     });
     let control = control_runtime()?;
-    let status_sockets = workers::bind_all(&settings.listeners.status_listen.addresses, 1)?.into_iter().flatten().collect();
-    let pid_file = PidFile::write(&settings.pid_file());
+    let status_sockets = workers::bind_all(&settings.listeners.status_listen.addresses, 1)?
+        .into_iter()
+        .flatten()
+        .collect();
+    let pid_file = write_pid_file(&settings)?;
     let threads = sockets
         .into_iter()
         .enumerate()
         .map(|(index, listeners)| workers::spawn(index, listeners, Arc::clone(&context)))
         .collect::<Result<Vec<_>>>()?;
-    let reloader = Reloader::new(Arc::clone(&configuration), Arc::clone(&settings), Arc::clone(&shared), Arc::clone(&metrics), tls, &compiled);
+    let reloader = Reloader::new(
+        Arc::clone(&configuration),
+        Arc::clone(&settings),
+        Arc::clone(&shared),
+        Arc::clone(&metrics),
+        tls,
+        &compiled,
+    );
     drop(compiled);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = worker_count, listen = %settings.listeners.proxy_listen, "tidegate is ready");
     control.block_on(async {
-        let status = StatusContext { shared: Arc::clone(&shared), metrics, reloader: Arc::clone(&reloader), level };
+        let status = StatusContext {
+            shared: Arc::clone(&shared),
+            metrics,
+            reloader: Arc::clone(&reloader),
+            level,
+        };
         status::serve(status_sockets, status);
         tokio::spawn(Arc::clone(&reloader).watch());
         wait_for_stop(&reloader).await
@@ -144,12 +166,27 @@ pub(crate) fn series(metrics: &Metrics, compiled: &Compiled) -> tidegate_telemet
         .map(|planned| {
             let service = planned.service.and_then(|index| snapshot.planned_service(index));
             let service = service.map_or_else(String::new, |planned| {
-                planned.service.name.clone().unwrap_or_else(|| planned.service.host.clone())
+                planned
+                    .service
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| planned.service.host.clone())
             });
-            (service, planned.route.name.clone().unwrap_or_else(|| planned.route.id.to_string()))
+            (
+                service,
+                planned
+                    .route
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| planned.route.id.to_string()),
+            )
         })
         .collect();
-    metrics.routes(labels.iter().map(|(service, route)| (service.as_str(), route.as_str())))
+    metrics.routes(
+        labels
+            .iter()
+            .map(|(service, route)| (service.as_str(), route.as_str())),
+    )
 }
 
 fn access_log(settings: &Settings, lines: &Arc<LineWriter>) -> AccessLog {
@@ -176,24 +213,24 @@ fn prepare_prefix(settings: &Settings) {
     }
 }
 
-fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
-}
-
-/// Holds the process id; removed when the gateway stops.
-struct PidFile(std::path::PathBuf);
-
-impl PidFile {
-    fn write(path: &Path) -> Self {
-        if let Err(error) = std::fs::write(path, format!("{}\n", std::process::id())) {
-            tracing::warn!(path = %path.display(), %error, "cannot write the process id; `tidegate stop` and `reload` will not find it");
+/// Leaves the process id for `tidegate stop` and `reload`. A second gateway on the same folder is refused; a folder that
+/// cannot be written is only worth a warning.
+fn write_pid_file(settings: &Settings) -> Result<Option<PidFile>> {
+    let path = settings.pid_file();
+    match PidFile::create(&path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if path.exists() => Err(error),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "`tidegate stop` and `reload` will not find this gateway"
+            );
+            Ok(None)
         }
-        Self(path.to_owned())
     }
 }
 
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }

@@ -38,7 +38,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves every status listener on the current runtime.
 pub(crate) fn serve(listeners: Vec<Bound>, context: StatusContext) {
-    let state = Arc::new(State { context, is_marked_draining: AtomicBool::new(false) });
+    let state = Arc::new(State {
+        context,
+        is_marked_draining: AtomicBool::new(false),
+    });
     for listener in listeners {
         let Some(socket) = listener.into_tcp() else {
             tracing::warn!("status_listen on a unix socket is not served yet");
@@ -65,7 +68,10 @@ pub(crate) fn serve(listeners: Vec<Bound>, context: StatusContext) {
                         async move { Ok::<_, Infallible>(answer(&state, &request)) }
                     });
                     let mut builder = hyper::server::conn::http1::Builder::new();
-                    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).title_case_headers(true);
+                    builder
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(HEAD_TIMEOUT)
+                        .title_case_headers(true);
                     drop(builder.serve_connection(TokioIo::new(stream), service).await);
                 });
             }
@@ -81,14 +87,23 @@ fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         "/status/ready" if is_read => ready(state),
         "/status/ready" if request.method() == Method::POST => mark_draining(state, request),
         "/metrics" if is_read => metrics(state),
-        "/status/log-level" if is_read => json_reply(StatusCode::OK, &json!({ "message": format!("log level: {}", state.context.level.level().name()) })),
-        "" | "/status" | "/status/ready" | "/metrics" => json_reply(StatusCode::METHOD_NOT_ALLOWED, &json!({ "message": "Method not allowed" })),
+        "/status/log-level" if is_read => json_reply(
+            StatusCode::OK,
+            &json!({ "message": format!("log level: {}", state.context.level.level().name()) }),
+        ),
+        "" | "/status" | "/status/ready" | "/metrics" => json_reply(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &json!({ "message": "Method not allowed" }),
+        ),
         _ => json_reply(StatusCode::NOT_FOUND, &json!({ "message": "Not found" })),
     }
 }
 
 fn status(state: &State) -> Value {
-    let (connections, reload) = (state.context.metrics.connections(), state.context.reloader.state());
+    let (connections, reload) = (
+        state.context.metrics.connections(),
+        state.context.reloader.state(),
+    );
     json!({
         "configuration_hash": reload.content_hash,
         "server": {
@@ -119,7 +134,10 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
 /// `POST /status/ready?status=draining`: load balancers are told to look elsewhere, traffic goes on.
 fn mark_draining(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if request.uri().query() != Some("status=draining") {
-        return json_reply(StatusCode::BAD_REQUEST, &json!({ "message": "expected status=draining" }));
+        return json_reply(
+            StatusCode::BAD_REQUEST,
+            &json!({ "message": "expected status=draining" }),
+        );
     }
     state.is_marked_draining.store(true, Ordering::Relaxed);
     let mut response = Response::new(Full::default());
@@ -129,15 +147,25 @@ fn mark_draining(state: &State, request: &Request<Incoming>) -> Response<Full<By
 
 fn metrics(state: &State) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(state.context.metrics.render()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
-    response.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
+    response
+        .headers_mut()
+        .insert(SERVER, HeaderValue::from_static(PRODUCT));
     response
 }
 
 fn json_reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    response.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+        .headers_mut()
+        .insert(SERVER, HeaderValue::from_static(PRODUCT));
     response
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use hashbrown::HashMap;
 use std::sync::Arc;
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::{CipherSuite, PemSource};
+use tidegate_config::settings::values::{CipherSuite, PemSource, TrustAnchor};
 use tidegate_model::entities::{EntitySet, Service};
 use tidegate_model::ids::{CaCertificateId, CertificateId};
 use tidegate_net::tls::{
@@ -42,32 +42,58 @@ impl TlsState {
 
     /// TLS of a listener.
     pub(crate) fn server(&self, http2: bool) -> Result<Arc<ServerTls>> {
-        let settings = ServerTlsSettings { http2, ..self.settings.clone() };
-        let server = ServerTls::build(&settings, Arc::clone(&self.certificates) as _).context("cannot set up TLS")?;
+        let settings = ServerTlsSettings {
+            http2,
+            ..self.settings.clone()
+        };
+        let server =
+            ServerTls::build(&settings, Arc::clone(&self.certificates) as _).context("cannot set up TLS")?;
         Ok(Arc::new(server))
     }
 
     /// How TLS to the upstreams of a configuration is set up.
-    pub(crate) fn upstream_source(&self, settings: &Settings, entities: &EntitySet) -> Box<UpstreamTlsSource> {
+    pub(crate) fn upstream_source(
+        &self,
+        settings: &Settings,
+        entities: &EntitySet,
+    ) -> Box<UpstreamTlsSource> {
         let certificates: HashMap<CertificateId, ClientCertificate> = entities
             .certificates
             .iter()
             .map(|entity| {
-                let pair = ClientCertificate { cert: Arc::from(entity.cert.as_str()), key: Arc::from(entity.key.as_str()) };
+                let pair = ClientCertificate {
+                    cert: Arc::from(entity.cert.as_str()),
+                    key: Arc::from(entity.key.as_str()),
+                };
                 (entity.id, pair)
             })
             .collect();
-        let authorities: HashMap<CaCertificateId, Arc<str>> =
-            entities.ca_certificates.iter().map(|entity| (entity.id, Arc::from(entity.cert.as_str()))).collect();
+        let authorities: HashMap<CaCertificateId, Arc<str>> = entities
+            .ca_certificates
+            .iter()
+            .map(|entity| (entity.id, Arc::from(entity.cert.as_str())))
+            .collect();
         let global = global_client_certificate(settings);
+        let trusted = trusted_certificates(settings);
         let (cache, verify) = (Arc::clone(&self.upstream), settings.upstream.upstream_tls_verify);
         Box::new(move |service: &Service| {
-            let own = service.client_certificate.and_then(|reference| certificates.get(&reference.id)).cloned();
+            let own = service
+                .client_certificate
+                .and_then(|reference| certificates.get(&reference.id))
+                .cloned();
             let wanted = service.ca_certificates.as_deref().unwrap_or_default();
             let options = UpstreamTlsOptions {
                 verify: service.tls_verify.unwrap_or(verify),
                 verify_depth: service.tls_verify_depth,
-                ca_certificates: wanted.iter().filter_map(|id| authorities.get(id)).cloned().collect(),
+                ca_certificates: if wanted.is_empty() {
+                    trusted.clone()
+                } else {
+                    wanted
+                        .iter()
+                        .filter_map(|id| authorities.get(id))
+                        .cloned()
+                        .collect()
+                },
                 client_certificate: own.or_else(|| global.clone()),
                 http2: service.protocol.is_grpc(),
             };
@@ -109,7 +135,9 @@ fn default_pair(settings: &Settings) -> Result<CertificatePair> {
     let input = CertificateInput {
         cert: &cert,
         key: &key,
-        alternative: alternative.as_ref().map(|(cert, key)| (cert.as_str(), key.as_str())),
+        alternative: alternative
+            .as_ref()
+            .map(|(cert, key)| (cert.as_str(), key.as_str())),
     };
     CertificatePair::load(&input).context("ssl_cert and ssl_cert_key")
 }
@@ -124,12 +152,20 @@ fn store(entities: &EntitySet, default: CertificatePair) -> Result<CertificateSt
             alternative: entity.cert_alt.as_deref().zip(entity.key_alt.as_deref()),
         })
         .collect();
-    let places: HashMap<CertificateId, usize> =
-        entities.certificates.iter().enumerate().map(|(place, entity)| (entity.id, place)).collect();
+    let places: HashMap<CertificateId, usize> = entities
+        .certificates
+        .iter()
+        .enumerate()
+        .map(|(place, entity)| (entity.id, place))
+        .collect();
     let snis: Vec<(&str, usize)> = entities
         .snis
         .iter()
-        .filter_map(|sni| places.get(&sni.certificate.id).map(|place| (sni.name.as_str(), *place)))
+        .filter_map(|sni| {
+            places
+                .get(&sni.certificate.id)
+                .map(|place| (sni.name.as_str(), *place))
+        })
         .collect();
     CertificateStore::build(&inputs, &snis, default).context("certificates")
 }
@@ -139,22 +175,49 @@ fn global_client_certificate(settings: &Settings) -> Option<ClientCertificate> {
     if !upstream.client_ssl {
         return None;
     }
-    let (cert, key) = upstream.client_ssl_cert.as_ref().zip(upstream.client_ssl_cert_key.as_ref())?;
-    let pair = read_pem(cert, "client_ssl_cert").and_then(|cert| Ok((cert, read_pem(key, "client_ssl_cert_key")?)));
+    let (cert, key) = upstream
+        .client_ssl_cert
+        .as_ref()
+        .zip(upstream.client_ssl_cert_key.as_ref())?;
+    let pair =
+        read_pem(cert, "client_ssl_cert").and_then(|cert| Ok((cert, read_pem(key, "client_ssl_cert_key")?)));
     match pair {
-        Ok((cert, key)) => Some(ClientCertificate { cert: Arc::from(cert), key: Arc::from(key) }),
+        Ok((cert, key)) => Some(ClientCertificate {
+            cert: Arc::from(cert),
+            key: Arc::from(key),
+        }),
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "no client certificate is shown to upstreams");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "no client certificate is shown to upstreams"
+            );
             None
         }
     }
 }
 
+/// Bundles that replace the system's trust store; none when the system's is among the wanted.
+fn trusted_certificates(settings: &Settings) -> Vec<Arc<str>> {
+    let mut bundles = Vec::new();
+    for anchor in &settings.upstream.trusted_certificates {
+        match anchor {
+            TrustAnchor::System => return Vec::new(),
+            TrustAnchor::Pem(source) => match read_pem(source, "trusted_certificates") {
+                Ok(text) => bundles.push(Arc::from(text)),
+                Err(error) => tracing::error!(
+                    error = format!("{error:#}"),
+                    "a bundle of trusted certificates is left out"
+                ),
+            },
+        }
+    }
+    bundles
+}
+
 fn read_pem(source: &PemSource, setting: &str) -> Result<String> {
     match source {
         PemSource::Inline(text) => Ok(text.clone()),
-        PemSource::File(path) => {
-            std::fs::read_to_string(path).with_context(|| format!("{setting}: cannot read {}", path.display()))
-        }
+        PemSource::File(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("{setting}: cannot read {}", path.display())),
     }
 }

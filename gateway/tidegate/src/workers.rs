@@ -11,7 +11,9 @@ use tidegate_config::settings::Settings;
 use tidegate_net::dns::{Dns, DnsSettings, SystemLookup};
 use tidegate_net::limits::ConnectionLimits;
 use tidegate_net::listen::{Keepalive, SocketOptions, bind_tcp, bind_unix};
-use tidegate_proxy::{Listener, ListenerKind, ListenerSocket, ProxySettings, Shared, Worker, WorkerParts, accept};
+use tidegate_proxy::{
+    Listener, ListenerKind, ListenerSocket, ProxySettings, Shared, Worker, WorkerParts, accept,
+};
 use tidegate_telemetry::access_log::AccessLog;
 use tidegate_telemetry::metrics::Metrics;
 
@@ -43,7 +45,12 @@ impl Bound {
             BoundSocket::Tcp(socket) => BoundSocket::Tcp(socket.try_clone()?),
             BoundSocket::Unix(socket) => BoundSocket::Unix(socket.try_clone()?),
         };
-        Ok(Self { socket, ssl: self.ssl, http2: self.http2, proxy_protocol: self.proxy_protocol })
+        Ok(Self {
+            socket,
+            ssl: self.ssl,
+            http2: self.http2,
+            proxy_protocol: self.proxy_protocol,
+        })
     }
 }
 
@@ -60,7 +67,9 @@ pub(crate) fn bind_all(addresses: &[ListenAddress], workers: usize) -> Result<Ve
             let own = if address.flags.reuseport && !matches!(address.endpoint, Endpoint::Unix(_)) {
                 bind(address)?
             } else {
-                first.try_clone().with_context(|| format!("cannot share the listener {address}"))?
+                first
+                    .try_clone()
+                    .with_context(|| format!("cannot share the listener {address}"))?
             };
             sockets.push(own);
         }
@@ -90,7 +99,12 @@ fn bind(address: &ListenAddress) -> Result<Bound> {
         }
         Endpoint::Unix(path) => BoundSocket::Unix(bind_unix(path)?),
     };
-    Ok(Bound { socket, ssl: flags.ssl, http2: flags.http2, proxy_protocol: flags.proxy_protocol })
+    Ok(Bound {
+        socket,
+        ssl: flags.ssl,
+        http2: flags.http2,
+        proxy_protocol: flags.proxy_protocol,
+    })
 }
 
 /// Connections that wait to be accepted when `backlog` is not given.
@@ -99,8 +113,20 @@ const BACKLOG: u32 = 4_096;
 fn keepalive(flag: TcpKeepalive) -> Keepalive {
     match flag {
         TcpKeepalive::Off => Keepalive::Off,
-        TcpKeepalive::On => Keepalive::On { idle: None, interval: None, probes: None },
-        TcpKeepalive::Tuned { idle, interval, count } => Keepalive::On { idle, interval, probes: count },
+        TcpKeepalive::On => Keepalive::On {
+            idle: None,
+            interval: None,
+            probes: None,
+        },
+        TcpKeepalive::Tuned {
+            idle,
+            interval,
+            count,
+        } => Keepalive::On {
+            idle,
+            interval,
+            probes: count,
+        },
     }
 }
 
@@ -119,7 +145,11 @@ pub(crate) struct WorkerContext {
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
-pub(crate) fn spawn(index: usize, listeners: Vec<Bound>, context: Arc<WorkerContext>) -> Result<JoinHandle<()>> {
+pub(crate) fn spawn(
+    index: usize,
+    listeners: Vec<Bound>,
+    context: Arc<WorkerContext>,
+) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(format!("worker-{index}"))
         .spawn(move || {
@@ -136,7 +166,9 @@ pub(crate) fn spawn(index: usize, listeners: Vec<Bound>, context: Arc<WorkerCont
 }
 
 async fn run(index: usize, listeners: Vec<Bound>, context: &WorkerContext) {
-    let Some(metrics) = context.metrics.worker(index) else { return };
+    let Some(metrics) = context.metrics.worker(index) else {
+        return;
+    };
     let lookup = match SystemLookup::new() {
         Ok(lookup) => lookup,
         Err(error) => {
@@ -157,7 +189,11 @@ async fn run(index: usize, listeners: Vec<Bound>, context: &WorkerContext) {
         let listener = match listener(bound, &gate, context) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(worker = index, error = format!("{error:#}"), "cannot open a listener");
+                tracing::error!(
+                    worker = index,
+                    error = format!("{error:#}"),
+                    "cannot open a listener"
+                );
                 continue;
             }
         };
@@ -188,7 +224,11 @@ async fn finish(worker: &Worker, grace: Duration) {
     }
 }
 
-fn listener(bound: Bound, gate: &Rc<tidegate_net::gate::GateLimits>, context: &WorkerContext) -> Result<Listener> {
+fn listener(
+    bound: Bound,
+    gate: &Rc<tidegate_net::gate::GateLimits>,
+    context: &WorkerContext,
+) -> Result<Listener> {
     let socket = match bound.socket {
         BoundSocket::Tcp(socket) => ListenerSocket::Tcp(tokio::net::TcpListener::from_std(socket)?),
         BoundSocket::Unix(socket) => {
@@ -198,7 +238,11 @@ fn listener(bound: Bound, gate: &Rc<tidegate_net::gate::GateLimits>, context: &W
     };
     Ok(Listener {
         socket,
-        kind: if bound.ssl { ListenerKind::Tls(context.tls.server(bound.http2)?) } else { ListenerKind::Plain },
+        kind: if bound.ssl {
+            ListenerKind::Tls(context.tls.server(bound.http2)?)
+        } else {
+            ListenerKind::Plain
+        },
         http2: bound.http2,
         proxy_protocol: bound.proxy_protocol,
         gate: Rc::clone(gate),

@@ -42,6 +42,9 @@ async fn a_thousand_reloads_under_load_lose_no_request_and_grow_nothing() {
                         response.header("x-again"),
                         "one edition a request"
                     );
+                    if response.header("Connection").eq_ignore_ascii_case("close") {
+                        client = RawClient::connect(address).await;
+                    }
                     served.fetch_add(1, Ordering::Relaxed);
                 }
             })

@@ -89,7 +89,7 @@ impl Peer {
         std::fs::create_dir_all(&prefix)?;
         let mut command = Command::new("taskset");
         command.args(["-c", PROXY_CPU]).arg(&workdir.binary).arg("start");
-        command.stdout(Stdio::null()).stderr(Stdio::null()).envs([
+        command.stdout(Stdio::null()).envs([
             ("TIDEGATE_DECLARATIVE_CONFIG", file.display().to_string()),
             ("TIDEGATE_PROXY_LISTEN", format!("127.0.0.1:{port}")),
             ("TIDEGATE_STATUS_LISTEN", "off".to_owned()),

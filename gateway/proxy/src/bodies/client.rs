@@ -29,11 +29,24 @@ pub(crate) struct UpstreamResponse {
 }
 
 impl UpstreamResponse {
-    pub(crate) fn new(incoming: Incoming, lease: Lease<UpstreamBody>, deadline: Deadline, timeout: Duration) -> Self {
-        Self { incoming, lease: Some(lease), deadline, timeout }
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Lease<UpstreamBody>,
+        deadline: Deadline,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            incoming,
+            lease: Some(lease),
+            deadline,
+            timeout,
+        }
     }
 
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.deadline.is_expired() => {
                 self.lease = None;
@@ -112,12 +125,24 @@ pub(crate) struct ClientBody {
 impl ClientBody {
     pub(crate) fn new(origin: Origin, flow: Box<Flow>) -> Self {
         let has_filters = flow.has_body_filters();
-        Self { origin, has_filters, flow: Some(flow), is_finished: false, trailers: None }
+        Self {
+            origin,
+            has_filters,
+            flow: Some(flow),
+            is_finished: false,
+            trailers: None,
+        }
     }
 
     /// A body that belongs to no exchange.
     pub(crate) fn bare(bytes: Bytes) -> Self {
-        Self { origin: Origin::Whole(Some(bytes)), flow: None, has_filters: false, is_finished: false, trailers: None }
+        Self {
+            origin: Origin::Whole(Some(bytes)),
+            flow: None,
+            has_filters: false,
+            is_finished: false,
+            trailers: None,
+        }
     }
 
     fn filter(&mut self, chunk: Bytes, last: bool) -> Bytes {
@@ -151,12 +176,17 @@ impl Body for ClientBody {
     type Data = Bytes;
     type Error = ResponseBroken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
         let this = self.get_mut();
         loop {
             let frame = match &mut this.origin {
                 Origin::Whole(bytes) => {
-                    let Some(bytes) = bytes.take() else { return Poll::Ready(this.finish().map(Ok)) };
+                    let Some(bytes) = bytes.take() else {
+                        return Poll::Ready(this.finish().map(Ok));
+                    };
                     let chunk = this.filter(bytes, true);
                     if chunk.is_empty() {
                         continue;
@@ -198,7 +228,9 @@ impl Body for ClientBody {
             Origin::Whole(None) => !self.has_filters || self.is_finished,
             Origin::Whole(Some(bytes)) => bytes.is_empty() && !self.has_filters,
             Origin::Upstream(upstream) => {
-                upstream.incoming.is_end_stream() && self.trailers.is_none() && (!self.has_filters || self.is_finished)
+                upstream.incoming.is_end_stream()
+                    && self.trailers.is_none()
+                    && (!self.has_filters || self.is_finished)
             }
         }
     }

@@ -85,13 +85,31 @@ pub(crate) struct UpstreamStream {
 }
 
 impl UpstreamStream {
-    pub(crate) fn new(incoming: Incoming, deadline: Deadline, timeout: Duration, max_bytes: u64, progress: Rc<Progress>) -> Self {
-        Self { prefix: None, incoming, deadline, timeout, max_bytes, progress }
+    pub(crate) fn new(
+        incoming: Incoming,
+        deadline: Deadline,
+        timeout: Duration,
+        max_bytes: u64,
+        progress: Rc<Progress>,
+    ) -> Self {
+        Self {
+            prefix: None,
+            incoming,
+            deadline,
+            timeout,
+            max_bytes,
+            progress,
+        }
     }
 
     /// Whether its length is within `max`, or unknown.
     pub(crate) fn may_be_short(&self, max: usize) -> bool {
-        self.prefix.is_none() && self.incoming.size_hint().upper().is_none_or(|upper| upper <= max as u64)
+        self.prefix.is_none()
+            && self
+                .incoming
+                .size_hint()
+                .upper()
+                .is_none_or(|upper| upper <= max as u64)
     }
 
     /// Reads the body whole. A longer one than `max` stays a stream, nothing lost.
@@ -127,7 +145,9 @@ impl UpstreamStream {
             return Poll::Ready(Some(Ok(Frame::data(prefix))));
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending if self.deadline.is_expired() => Poll::Ready(Some(Err(self.fail(BodyFault::Timeout)))),
+            Poll::Pending if self.deadline.is_expired() => {
+                Poll::Ready(Some(Err(self.fail(BodyFault::Timeout))))
+            }
             Poll::Pending => {
                 if !self.deadline.is_armed() {
                     self.deadline.arm(Instant::now() + self.timeout, cx.waker());
@@ -171,7 +191,10 @@ impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),

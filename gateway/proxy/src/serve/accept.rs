@@ -75,7 +75,11 @@ pub async fn accept(worker: Rc<Worker>, listener: Listener) {
                 tokio::task::spawn_local(async move {
                     let _permit = permit;
                     drop(stream.set_nodelay(true));
-                    let ends = Ends { peer: Some(peer), client: None, server: stream.local_addr().ok() };
+                    let ends = Ends {
+                        peer: Some(peer),
+                        client: None,
+                        server: stream.local_addr().ok(),
+                    };
                     begin(worker, &listener, stream, ends).await;
                 });
             }
@@ -105,7 +109,10 @@ enum Accepted {
 
 async fn accept_one(socket: &ListenerSocket) -> io::Result<Accepted> {
     match socket {
-        ListenerSocket::Tcp(listener) => listener.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),
+        ListenerSocket::Tcp(listener) => listener
+            .accept()
+            .await
+            .map(|(stream, peer)| Accepted::Tcp(stream, peer)),
         ListenerSocket::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
     }
 }
@@ -131,7 +138,9 @@ where
     }
     match &listener.kind {
         ListenerKind::Plain if listener.http2 => plain_or_http2(worker, listener, stream, ends).await,
-        ListenerKind::Plain => http1::serve(worker, stream, Vec::new(), ends, None, Rc::clone(&listener.gate)).await,
+        ListenerKind::Plain => {
+            http1::serve(worker, stream, Vec::new(), ends, None, Rc::clone(&listener.gate)).await
+        }
         ListenerKind::Tls(server) => match tls::accept(server, stream, listener.handshake_timeout).await {
             Ok((stream, facts)) => {
                 let is_http2 = facts.http2;
@@ -142,9 +151,24 @@ where
                     client_verify: facts.client_verify,
                 });
                 if is_http2 {
-                    http2::serve(worker, TokioIo::new(stream), ends, Some(tls), Rc::clone(&listener.gate)).await;
+                    http2::serve(
+                        worker,
+                        TokioIo::new(stream),
+                        ends,
+                        Some(tls),
+                        Rc::clone(&listener.gate),
+                    )
+                    .await;
                 } else {
-                    http1::serve(worker, stream, Vec::new(), ends, Some(tls), Rc::clone(&listener.gate)).await;
+                    http1::serve(
+                        worker,
+                        stream,
+                        Vec::new(),
+                        ends,
+                        Some(tls),
+                        Rc::clone(&listener.gate),
+                    )
+                    .await;
                 }
             }
             Err(error) => {

@@ -8,7 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
-use tidegate_net::gate::{ClientDeadlines, ConnectionState, GateLimits, ConnectionWatch, Overdue, RequestFault};
+use tidegate_net::gate::{
+    ClientDeadlines, ConnectionState, ConnectionWatch, GateLimits, Overdue, RequestFault,
+};
 use tidegate_plugin::exchange::Tls;
 
 /// A client connection.
@@ -48,14 +50,24 @@ pub(crate) struct Ends {
 }
 
 impl Connection {
-    pub(crate) fn new(worker: &Rc<Worker>, ends: Ends, tls: Option<Rc<Tls>>, limits: Rc<GateLimits>, is_http1: bool) -> Rc<Self> {
+    pub(crate) fn new(
+        worker: &Rc<Worker>,
+        ends: Ends,
+        tls: Option<Rc<Tls>>,
+        limits: Rc<GateLimits>,
+        is_http1: bool,
+    ) -> Rc<Self> {
         let settings = &worker.settings;
         let inside = ends.server.map_or(0, |server| server.port());
         let server_port = settings.port_maps.get(&inside).copied().unwrap_or(inside);
         let peer_address = ends.peer.map(|peer| peer.ip().to_canonical());
         let is_trusted = settings.trusted.contains(peer_address);
         let believes_proxy = is_trusted && settings.real_ip.header.is_none();
-        let client = if believes_proxy { ends.client.or(ends.peer) } else { ends.peer };
+        let client = if believes_proxy {
+            ends.client.or(ends.peer)
+        } else {
+            ends.peer
+        };
         let peer_text = peer_address.map_or_else(|| "unix:".to_owned(), |address| address.to_string());
         Rc::new(Self {
             scheme: if tls.is_some() { "https" } else { "http" },
@@ -89,7 +101,8 @@ impl Connection {
             self.closes.set(true);
         }
         let facts = self.gate.as_ref().and_then(|gate| gate.begin_request());
-        self.head_size.set(facts.map_or(0, |facts| facts.head_bytes as u64));
+        self.head_size
+            .set(facts.map_or(0, |facts| facts.head_bytes as u64));
         facts.and_then(|facts| facts.fault)
     }
 
@@ -147,7 +160,12 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(state: Rc<ConnectionState>) -> Rc<Self> {
         let watch = RefCell::new(ConnectionWatch::new(Instant::now()));
-        Rc::new(Self { state, watch, waker: RefCell::new(None), overdue: Cell::new(None) })
+        Rc::new(Self {
+            state,
+            watch,
+            waker: RefCell::new(None),
+            overdue: Cell::new(None),
+        })
     }
 
     /// Looks at the connection; wakes it when it is overdue or when it should notice a drain.
@@ -156,7 +174,9 @@ impl Watched {
         if overdue.is_some() {
             self.overdue.set(overdue);
         }
-        if (overdue.is_some() || is_draining) && let Some(waker) = &*self.waker.borrow() {
+        if (overdue.is_some() || is_draining)
+            && let Some(waker) = &*self.waker.borrow()
+        {
             waker.wake_by_ref();
         }
     }

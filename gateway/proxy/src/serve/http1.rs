@@ -16,12 +16,20 @@ use tidegate_plugin::exchange::Tls;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Serves a connection to its end, including a tunnel after an upgrade. `prefix` was read from `stream` already.
-pub(crate) async fn serve<S>(worker: Rc<Worker>, stream: S, prefix: Vec<u8>, ends: Ends, tls: Option<Rc<Tls>>, limits: Rc<GateLimits>)
-where
+pub(crate) async fn serve<S>(
+    worker: Rc<Worker>,
+    stream: S,
+    prefix: Vec<u8>,
+    ends: Ends,
+    tls: Option<Rc<Tls>>,
+    limits: Rc<GateLimits>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let connection = Connection::new(&worker, ends, tls, Rc::clone(&limits), true);
-    let Some(state) = connection.gate.clone() else { return };
+    let Some(state) = connection.gate.clone() else {
+        return;
+    };
     let io = GatedIo::with_prefix(stream, Rc::clone(&limits), Rc::clone(&state), prefix);
     let service = {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
@@ -33,7 +41,11 @@ where
     };
     let mut builder = http1::Builder::new();
     // The gate bounds and times heads; hyper's own limits stand behind it.
-    builder.timer(TokioTimer::new()).header_read_timeout(None).title_case_headers(true).half_close(false);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .title_case_headers(true)
+        .half_close(false);
     builder.max_buf_size(head_room(&limits));
     if limits.max_header_count > 100 {
         builder.max_headers(limits.max_header_count);

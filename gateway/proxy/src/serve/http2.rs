@@ -17,8 +17,13 @@ use tidegate_net::pool::LocalExecutor;
 use tidegate_plugin::exchange::Tls;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<I>(worker: Rc<Worker>, io: I, ends: Ends, tls: Option<Rc<Tls>>, gate: Rc<GateLimits>)
-where
+pub(crate) async fn serve<I>(
+    worker: Rc<Worker>,
+    io: I,
+    ends: Ends,
+    tls: Option<Rc<Tls>>,
+    gate: Rc<GateLimits>,
+) where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
 {
     let connection = Connection::new(&worker, ends, tls, gate, false);
@@ -37,9 +42,9 @@ where
         .max_pending_accept_reset_streams(limits.http2_max_pending_resets)
         .max_local_error_reset_streams(limits.http2_max_error_resets)
         .max_header_list_size(limits.http2_max_header_list_bytes)
-        .initial_stream_window_size(256 * 1_024)
-        .initial_connection_window_size(1_024 * 1_024)
-        .max_send_buf_size(256 * 1_024)
+        .initial_stream_window_size(limits.http2_stream_window)
+        .initial_connection_window_size(limits.http2_connection_window)
+        .max_send_buf_size(limits.http2_max_send_buffer)
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.header_timeout);
     let mut serving = std::pin::pin!(builder.serve_connection(io, service));

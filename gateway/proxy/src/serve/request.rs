@@ -22,11 +22,18 @@ use tidegate_plugin::{Reply, Source};
 const REPEATABLE_BODY: usize = 8 * 1_024;
 
 /// Answers a request. A panic ends that exchange alone.
-pub(super) async fn handle(worker: Rc<Worker>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<ClientBody> {
+pub(super) async fn handle(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Response<ClientBody> {
     worker.metrics.requests.increment();
     worker.metrics.requests_in_flight.increment();
     let fault = connection.begin_request();
-    match AssertUnwindSafe(answer(&worker, &connection, request, fault)).catch_unwind().await {
+    match AssertUnwindSafe(answer(&worker, &connection, request, fault))
+        .catch_unwind()
+        .await
+    {
         Ok(response) => response,
         Err(_) => {
             worker.metrics.panics.increment();
@@ -34,9 +41,14 @@ pub(super) async fn handle(worker: Rc<Worker>, connection: Rc<Connection>, reque
             connection.response_done();
             connection.close_after_response();
             tracing::error!("an exchange panicked; its client got 500, other exchanges go on");
-            let mut response = Response::new(ClientBody::bare(Bytes::from_static(b"{\"message\":\"An unexpected error occurred\"}")));
+            let mut response = Response::new(ClientBody::bare(Bytes::from_static(
+                b"{\"message\":\"An unexpected error occurred\"}",
+            )));
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+            response.headers_mut().insert(
+                http::header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json; charset=utf-8"),
+            );
             response
         }
     }
@@ -73,7 +85,10 @@ async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> 
     }
     let Some(planned) = flow.route() else {
         flow.select_global();
-        return flow.respond(Reply::error(StatusCode::NOT_FOUND, "no Route matched with those values"), Producer::Core);
+        return flow.respond(
+            Reply::error(StatusCode::NOT_FOUND, "no Route matched with those values"),
+            Producer::Core,
+        );
     };
     if let Some(reply) = flow.check_protocol(&planned) {
         flow.select_global();
@@ -82,9 +97,18 @@ async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> 
     if let Err(ending) = flow.access(planned.chain, &mut body).await {
         return flow.end_early(ending);
     }
-    let Some(service) = planned.service.and_then(|index| flow.plan().planned_service(index).cloned()) else {
+    let Some(service) = planned
+        .service
+        .and_then(|index| flow.plan().planned_service(index).cloned())
+    else {
         flow.x.source = Source::Error;
-        return flow.respond(Reply::error(StatusCode::SERVICE_UNAVAILABLE, "no Service found with those values"), Producer::Core);
+        return flow.respond(
+            Reply::error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no Service found with those values",
+            ),
+            Producer::Core,
+        );
     };
     let body = match flow.body_to_send(body, planned.route.request_buffering).await {
         Ok(body) => body,
@@ -103,9 +127,15 @@ impl Flow {
         self.connection.close_after_response();
         self.x.source = Source::Error;
         let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
-        if matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED) {
+        if matches!(
+            status,
+            StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+        ) {
             let (page, content_type) = status_page(status);
-            return self.respond(Reply::raw(status, page).content_type(content_type), Producer::HttpLayer);
+            return self.respond(
+                Reply::raw(status, page).content_type(content_type),
+                Producer::HttpLayer,
+            );
         }
         self.respond(Reply::error(status, fault.message), Producer::HttpLayer)
     }
@@ -135,10 +165,17 @@ impl Flow {
     }
 
     /// The body as it goes upstream: replaced by a plugin, taken in when it is short, else streamed.
-    async fn body_to_send(&mut self, body: BodySource, buffers: bool) -> Result<BodySource, crate::bodies::BodyFault> {
+    async fn body_to_send(
+        &mut self,
+        body: BodySource,
+        buffers: bool,
+    ) -> Result<BodySource, crate::bodies::BodyFault> {
         if let RequestBody::Replaced(bytes) = &self.x.request.body {
             let bytes = bytes.clone();
-            self.x.request.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            self.x
+                .request
+                .headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             return Ok(BodySource::Whole(bytes));
         }
         match body {
