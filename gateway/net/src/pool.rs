@@ -144,6 +144,12 @@ where
         self.open.get()
     }
 
+    /// Connections that wait for their next request.
+    #[must_use]
+    pub fn idle_connections(&self) -> u64 {
+        self.idle.borrow().values().map(|queue| queue.len() as u64).sum()
+    }
+
     /// A connection that is ready for another request, if there is one.
     #[must_use]
     pub fn reuse(self: &Rc<Self>, key: PoolKey) -> Option<Lease<B>> {

@@ -99,6 +99,7 @@ impl Flow {
             if !repeats {
                 return Err(failure.fault);
             }
+            self.worker.metrics.upstream_retries.increment();
             left -= 1;
             body = failure.body;
         }
@@ -182,10 +183,17 @@ impl Flow {
         };
         loop {
             let mut lease = match self.worker.pool.reuse(key) {
-                Some(lease) => lease,
+                Some(lease) => {
+                    self.worker.metrics.upstream_connections_reused.increment();
+                    lease
+                }
                 None => match self.connect(service, peer, key).await {
-                    Ok(lease) => lease,
+                    Ok(lease) => {
+                        self.worker.metrics.upstream_connections_opened.increment();
+                        lease
+                    }
                     Err(fault) => {
+                        self.worker.metrics.upstream_connections_failed.increment();
                         return Err(Failure {
                             fault,
                             body: Some(body),
@@ -194,6 +202,7 @@ impl Flow {
                     }
                 },
             };
+            self.holds_upstream();
             let replay = match &body {
                 BodySource::Empty => Some(BodySource::Empty),
                 BodySource::Whole(bytes) => Some(BodySource::Whole(bytes.clone())),

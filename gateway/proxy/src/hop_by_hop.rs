@@ -1,6 +1,6 @@
 //! Headers that concern one connection only (RFC 9110 §7.6.1, kong-core E.1).
 
-use http::header::{CONNECTION, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tidegate_plugin::headers::{
     KEEP_ALIVE, PROXY, PROXY_CONNECTION, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH,
@@ -48,7 +48,10 @@ pub(crate) fn clean_response(headers: &mut HeaderMap, wants: ClientWants, is_upg
         headers.remove(TRAILER);
     }
     headers.remove(KEEP_ALIVE);
-    headers.remove(TRANSFER_ENCODING);
+    // RFC 9112 §6.3: beside Transfer-Encoding a length means nothing.
+    if headers.remove(TRANSFER_ENCODING).is_some() {
+        headers.remove(CONTENT_LENGTH);
+    }
 }
 
 fn remove_listed(headers: &mut HeaderMap, connection: &HeaderValue, keep: fn(&HeaderName) -> bool) {
@@ -79,7 +82,7 @@ fn is_protected(name: &HeaderName) -> bool {
     [
         http::header::AUTHORIZATION,
         http::header::COOKIE,
-        http::header::CONTENT_LENGTH,
+        CONTENT_LENGTH,
         HOST,
     ]
     .contains(name)

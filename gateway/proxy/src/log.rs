@@ -13,6 +13,9 @@ impl Flow {
     pub(crate) fn end(mut self: Box<Self>) {
         self.x.request_body_bytes = self.progress.received.get();
         self.connection.response_done();
+        if self.is_counted_upstream {
+            self.worker.metrics.upstream_connections_active.decrement();
+        }
         self.worker.observe(&self);
         self.log_phase();
     }

@@ -27,6 +27,8 @@ pub(crate) struct Flow {
     pub(crate) selected: SmallVec<[InstanceIndex; 8]>,
     /// Whether the upstream was asked, or would have been: latency headers differ.
     pub(crate) is_proxied: bool,
+    /// Whether it is counted among the upstream connections in use.
+    pub(crate) is_counted_upstream: bool,
 }
 
 /// How a phase ended early.
@@ -40,6 +42,13 @@ pub(crate) enum Ending {
 }
 
 impl Flow {
+    /// Counts the upstream connection in use, until the exchange ends.
+    pub(crate) fn holds_upstream(&mut self) {
+        if !std::mem::replace(&mut self.is_counted_upstream, true) {
+            self.worker.metrics.upstream_connections_active.increment();
+        }
+    }
+
     pub(crate) fn plan(&self) -> &Snapshot {
         &self.live.snapshot
     }

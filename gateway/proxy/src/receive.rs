@@ -97,6 +97,7 @@ pub(crate) fn receive(
         progress,
         selected: SmallVec::new(),
         is_proxied: false,
+        is_counted_upstream: false,
     };
     (Box::new(flow), body)
 }

@@ -217,6 +217,9 @@ impl Worker {
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
             self.pool.sweep(Instant::now());
+            self.metrics
+                .upstream_connections_idle
+                .set(self.pool.idle_connections());
             // An idle worker would otherwise hold an old snapshot until its next request.
             drop(self.live());
             let is_draining = self.shared.is_draining();

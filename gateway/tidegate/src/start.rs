@@ -18,7 +18,7 @@ use tidegate_plugin::services::{Services, SystemClock};
 use tidegate_proxy::Shared;
 use tidegate_telemetry::access_log::{AccessLog, Format};
 use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
-use tidegate_telemetry::metrics::{Metrics, Options};
+use tidegate_telemetry::metrics::{Family, FamilyKind, Metrics, Options};
 use tidegate_telemetry::process_log;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,6 +52,15 @@ pub fn run(settings: Settings) -> Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Options::default()
     }));
+    let dropped = Arc::clone(&lines);
+    metrics.add_source(move |families| {
+        let help = "Lines of access logs and log plugins that were dropped because their queue was full.";
+        #[allow(clippy::cast_precision_loss, reason = "Prometheus has doubles only")]
+        let count = dropped.dropped() as f64;
+        families.push(
+            Family::new("tidegate_log_lines_dropped_total", FamilyKind::Counter, help).with(&[], count),
+        );
+    });
     let tls = Arc::new(TlsState::new(&settings, &compiled.entities)?);
     let shared = Shared::new(
         Arc::clone(&compiled.snapshot),

@@ -43,6 +43,11 @@ impl Gauge {
         self.0.store(self.0.load(Relaxed).wrapping_sub(1), Relaxed);
     }
 
+    /// Replaces the value. Only the owning worker may call it.
+    pub fn set(&self, value: u64) {
+        self.0.store(i64::try_from(value).unwrap_or(i64::MAX), Relaxed);
+    }
+
     /// The value; never below zero, whatever order the stores became visible in.
     #[must_use]
     pub fn value(&self) -> u64 {
