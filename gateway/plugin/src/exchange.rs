@@ -246,7 +246,7 @@ pub struct Exchange {
     /// Response.
     pub response: ResponseHead,
     /// Headers that access handlers put on the client's response, whoever makes it. Set before `header_filter`.
-    pub response_headers: SmallVec<[(http::HeaderName, HeaderValue); 8]>,
+    pub response_headers: Vec<(http::HeaderName, HeaderValue)>,
     /// Who made it.
     pub source: Source,
     /// Body bytes received from the client.
@@ -288,7 +288,7 @@ impl Exchange {
             tries: SmallVec::new(),
             upstream_status: None,
             response: ResponseHead::default(),
-            response_headers: SmallVec::new(),
+            response_headers: Vec::new(),
             source: Source::default(),
             request_body_bytes: 0,
             response_body_bytes: 0,

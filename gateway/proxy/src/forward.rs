@@ -11,7 +11,6 @@ use hyper::client::conn::TrySendError;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 use tidegate_net::connect::{self, ConnectError};
@@ -63,7 +62,7 @@ impl Flow {
     /// Sends the request, trying again where that is safe.
     pub(crate) async fn forward(
         &mut self,
-        service: &Arc<PlannedService>,
+        service: &PlannedService,
         body: BodySource,
     ) -> Result<Answer, ForwardFault> {
         self.x.timings.upstream_start = Some(Instant::now());
@@ -115,7 +114,7 @@ impl Flow {
             && matches!(failure.fault, ForwardFault::Unreachable | ForwardFault::Timeout)
     }
 
-    async fn choose(&mut self, service: &Arc<PlannedService>) -> Result<Peer, ForwardFault> {
+    async fn choose(&mut self, service: &PlannedService) -> Result<Peer, ForwardFault> {
         let (address, host) = match &service.destination {
             Destination::Address(address) => (*address, service.host_header.clone()),
             Destination::Name(name, port) => (self.resolve(name, *port).await?, service.host_header.clone()),
@@ -148,7 +147,7 @@ impl Flow {
     }
 
     async fn resolve(&self, name: &str, port: u16) -> Result<SocketAddr, ForwardFault> {
-        match self.worker.resolver.resolve(name).await {
+        match Box::pin(self.worker.resolver.resolve(name)).await {
             Ok(addresses) => addresses.next(port).ok_or(ForwardFault::NoSuchName),
             Err(DnsError::NotFound) => Err(ForwardFault::NoSuchName),
             Err(error) => Err(ForwardFault::Resolver(error.to_string())),
@@ -157,7 +156,7 @@ impl Flow {
 
     fn tls_target(
         &self,
-        service: &Arc<PlannedService>,
+        service: &PlannedService,
         host: &HeaderValue,
     ) -> Result<Rc<TlsTarget>, ForwardFault> {
         self.worker
@@ -187,7 +186,7 @@ impl Flow {
                     self.worker.metrics.upstream_connections_reused.increment();
                     lease
                 }
-                None => match self.connect(service, peer, key).await {
+                None => match Box::pin(self.connect(service, peer, key)).await {
                     Ok(lease) => {
                         self.worker.metrics.upstream_connections_opened.increment();
                         lease

@@ -27,6 +27,8 @@ pub(crate) struct Flow {
     pub(crate) selected: SmallVec<[InstanceIndex; 8]>,
     /// Whether the upstream was asked, or would have been: latency headers differ.
     pub(crate) is_proxied: bool,
+    /// Whether a response head was handed over.
+    pub(crate) is_answered: bool,
     /// Whether it is counted among the upstream connections in use.
     pub(crate) is_counted_upstream: bool,
 }
@@ -55,11 +57,17 @@ impl Flow {
 
     /// Rewrite phase: global instances only.
     pub(crate) async fn rewrite(&mut self) -> Result<(), Ending> {
+        // Boxed, as every rare wait: the state of a request is moved about and should be small.
+        if self.live.snapshot.has_rewrite {
+            Box::pin(self.run_rewrite()).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn run_rewrite(&mut self) -> Result<(), Ending> {
         let live = Rc::clone(&self.live);
         let snapshot = &live.snapshot;
-        if !snapshot.has_rewrite {
-            return Ok(());
-        }
         for entry in snapshot.chain(snapshot.global_chain) {
             let Some(instance) = entry.base().and_then(|index| snapshot.instance(index)) else {
                 continue;
@@ -91,7 +99,7 @@ impl Flow {
                 continue;
             }
             if wants_request_body(instance)
-                && let Err(fault) = self.gather(body).await
+                && let Err(fault) = Box::pin(self.gather(body)).await
             {
                 ended = Err(Ending::Body(fault));
                 continue;

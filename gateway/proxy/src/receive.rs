@@ -65,7 +65,7 @@ pub(crate) fn receive(
         head_size: connection.take_head_size(),
     };
     let timings = Timings {
-        started_at_millis: worker.process().clock.now_millis(),
+        started_at_millis: worker.now_millis(),
         start: Instant::now(),
         upstream_start: None,
         upstream_head: None,
@@ -98,6 +98,7 @@ pub(crate) fn receive(
         selected: SmallVec::new(),
         is_proxied: false,
         is_counted_upstream: false,
+        is_answered: false,
     };
     (Box::new(flow), body)
 }

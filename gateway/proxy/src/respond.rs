@@ -121,11 +121,9 @@ impl Flow {
         if !self.wants_whole_response() {
             return self.finish(Origin::Upstream(body));
         }
-        match body
-            .gather(self.worker.settings.client.response_buffer_max_bytes)
-            .await
-        {
-            Ok(bytes) => self.respond_whole(bytes).await,
+        let max = self.worker.settings.client.response_buffer_max_bytes;
+        match Box::pin(body.gather(max)).await {
+            Ok(bytes) => Box::pin(self.respond_whole(bytes)).await,
             Err(broken) => {
                 tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
                 self.respond_status(StatusCode::BAD_GATEWAY)
@@ -169,6 +167,7 @@ impl Flow {
                 .headers
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        self.is_answered = true;
         let mut response = Response::new(());
         *response.status_mut() = self.x.response.status;
         // Log plugins read the response's headers afterwards, so those that need them keep a copy.

@@ -5,9 +5,8 @@ use crate::receive::host_port;
 use crate::reply::status_page;
 use http::header::{CONNECTION, HeaderName, LOCATION, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
-use std::sync::Arc;
 use tidegate_model::normalize::escape_path;
-use tidegate_plan::PlannedRoute;
+use tidegate_plan::{PlannedRoute, PlannedService, Snapshot};
 use tidegate_plugin::Reply;
 use tidegate_plugin::exchange::{Captures, RouteIndex};
 use tidegate_plugin::headers::{GRPC_MESSAGE, GRPC_STATUS, X_FORWARDED_PROTO};
@@ -29,13 +28,15 @@ impl HeaderSource for Headers<'_> {
 
 impl Flow {
     /// Finds the route and prepares the upstream path.
-    pub(crate) fn route(&mut self) -> Option<Arc<PlannedRoute>> {
+    pub(crate) fn route<'s>(&mut self, snapshot: &'s Snapshot) -> Option<&'s PlannedRoute> {
         let found = self.find()?;
         let index = RouteIndex(found.route);
-        let planned = Arc::clone(self.plan().planned_route(index)?);
+        let planned = snapshot.planned_route(index)?;
         self.x.route = Some(index);
         self.x.service = planned.service;
-        self.prepare_path(&planned, &found);
+        if let Some(service) = planned.service.and_then(|index| snapshot.planned_service(index)) {
+            self.prepare_path(planned, service, &found);
+        }
         self.x.captures = found.captures.map(|captures| {
             Box::new(Captures {
                 groups: captures.groups,
@@ -66,13 +67,7 @@ impl Flow {
         self.plan().router.find(&facts)
     }
 
-    fn prepare_path(&mut self, planned: &PlannedRoute, found: &Match) {
-        let Some(service) = planned
-            .service
-            .and_then(|index| self.plan().planned_service(index).cloned())
-        else {
-            return;
-        };
+    fn prepare_path(&mut self, planned: &PlannedRoute, service: &PlannedService, found: &Match) {
         let path = self.x.request.path();
         let strip = planned.route.strip_path;
         if strip && found.matched_prefix > 0 {

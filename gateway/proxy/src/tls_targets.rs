@@ -36,7 +36,7 @@ impl TlsTargets {
     /// The set-up for a service and the Host that it is sent (kong-core F.7: the name without its port).
     pub(crate) fn get(
         &self,
-        service: &Arc<PlannedService>,
+        service: &PlannedService,
         host: &HeaderValue,
         worker: &Worker,
     ) -> Result<Rc<TlsTarget>, String> {

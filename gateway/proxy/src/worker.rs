@@ -252,8 +252,9 @@ impl Worker {
         Rc::clone(&self.live.borrow())
     }
 
-    pub(crate) fn process(&self) -> Arc<Services> {
-        Arc::clone(&self.live.borrow().snapshot.process)
+    /// Milliseconds since the Unix epoch.
+    pub(crate) fn now_millis(&self) -> u64 {
+        self.live.borrow().snapshot.process.clock.now_millis()
     }
 
     /// 32 lower-case hex digits.

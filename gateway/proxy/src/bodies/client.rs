@@ -112,7 +112,7 @@ pub(crate) enum ResponseBroken {
     Stalled,
 }
 
-/// Response body as hyper sends it to the client. Dropping it ends the exchange.
+/// Response body as hyper sends it to the client. Dropping it drops the flow, which ends the exchange.
 pub(crate) struct ClientBody {
     origin: Origin,
     flow: Option<Box<Flow>>,
@@ -242,14 +242,6 @@ impl Body for ClientBody {
         match &self.origin {
             Origin::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Origin::Upstream(upstream) => upstream.incoming.size_hint(),
-        }
-    }
-}
-
-impl Drop for ClientBody {
-    fn drop(&mut self) {
-        if let Some(flow) = self.flow.take() {
-            flow.end();
         }
     }
 }

@@ -37,8 +37,6 @@ pub(super) async fn handle(
         Ok(response) => response,
         Err(_) => {
             worker.metrics.panics.increment();
-            worker.metrics.requests_in_flight.decrement();
-            connection.response_done();
             connection.close_after_response();
             tracing::error!("an exchange panicked; its client got 500, other exchanges go on");
             let mut response = Response::new(ClientBody::bare(Bytes::from_static(
@@ -79,28 +77,28 @@ async fn answer(
 }
 
 async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> {
+    // Borrowed from the worker's own handle: counting references would write to memory that all workers share.
+    let live = Rc::clone(&flow.live);
+    let snapshot = &live.snapshot;
     if let Err(ending) = flow.rewrite().await {
         flow.select_global();
         return flow.end_early(ending);
     }
-    let Some(planned) = flow.route() else {
+    let Some(planned) = flow.route(snapshot) else {
         flow.select_global();
         return flow.respond(
             Reply::error(StatusCode::NOT_FOUND, "no Route matched with those values"),
             Producer::Core,
         );
     };
-    if let Some(reply) = flow.check_protocol(&planned) {
+    if let Some(reply) = flow.check_protocol(planned) {
         flow.select_global();
         return flow.respond(reply, Producer::Core);
     }
     if let Err(ending) = flow.access(planned.chain, &mut body).await {
         return flow.end_early(ending);
     }
-    let Some(service) = planned
-        .service
-        .and_then(|index| flow.plan().planned_service(index).cloned())
-    else {
+    let Some(service) = planned.service.and_then(|index| snapshot.planned_service(index)) else {
         flow.x.source = Source::Error;
         return flow.respond(
             Reply::error(
@@ -114,7 +112,7 @@ async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> 
         Ok(body) => body,
         Err(fault) => return flow.respond_body_fault(fault),
     };
-    match flow.forward(&service, body).await {
+    match flow.forward(service, body).await {
         Ok(answer) => flow.respond_answer(answer, service.read_timeout).await,
         Err(fault) => flow.respond_fault(fault),
     }
@@ -180,7 +178,7 @@ impl Flow {
         }
         match body {
             BodySource::Stream(stream) if buffers && stream.may_be_short(REPEATABLE_BODY) => {
-                UpstreamStream::gather(stream, REPEATABLE_BODY).await
+                Box::pin(UpstreamStream::gather(stream, REPEATABLE_BODY)).await
             }
             body => Ok(body),
         }
