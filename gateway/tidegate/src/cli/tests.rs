@@ -347,3 +347,16 @@ fn echo_says_which_port_is_taken() {
         (1, "tidegate: the environment variable `ABSENT` is not set\n")
     );
 }
+
+#[test]
+fn the_manual_and_the_default_file_are_those_of_the_settings_table() {
+    let hint = "run `tidegate config docs > docs/settings.md` and `tidegate config defaults > tidegate.conf.default`";
+    assert!(
+        tidegate_config::settings::markdown() == include_str!("../../../../docs/settings.md"),
+        "{hint}"
+    );
+    assert!(
+        tidegate_config::settings::conf_default() == include_str!("../../../../tidegate.conf.default"),
+        "{hint}"
+    );
+}

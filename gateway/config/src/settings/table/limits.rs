@@ -49,8 +49,8 @@ settings_group! {
             .zero("no limit")
             .alias(&["nginx_http_client_max_body_size", "nginx_proxy_client_max_body_size"]);
 
-        /// Largest request body that is held in memory because a plugin reads it or the route buffers requests.
-        /// A larger one is answered with 413 when a plugin needs all of it.
+        /// Largest request body that is held in memory because a plugin reads it. A larger one streams on, unseen by
+        /// plugins and unchanged.
         request_buffer_max: usize = size("8m", 1_024, 1 << 30);
 
         /// Largest response body that is held in memory because a plugin reads it whole. A larger one is answered
