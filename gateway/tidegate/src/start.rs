@@ -10,8 +10,9 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_config::settings::Settings;
+use tidegate_config::listen::ListenAddress;
 use tidegate_config::settings::values::{AccessLogFormat, LogFormat, LogTarget};
+use tidegate_config::settings::{Origin, Settings};
 use tidegate_net::limits::ConnectionLimits;
 use tidegate_plugin::counters::Counters;
 use tidegate_plugin::services::{Services, SystemClock};
@@ -82,7 +83,7 @@ pub fn run(settings: Settings) -> Result<()> {
         settings: Arc::clone(&settings),
     });
     let control = control_runtime()?;
-    let status_sockets = workers::bind_all(&settings.listeners.status_listen.addresses, 1)?
+    let status_sockets = workers::bind_all(&status_addresses(&settings), 1)?
         .into_iter()
         .flatten()
         .collect();
@@ -125,6 +126,22 @@ pub fn run(settings: Settings) -> Result<()> {
     control.shutdown_timeout(Duration::from_millis(200));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where `/status` is answered: the status listener, and the Admin API's cleartext addresses when somebody named them.
+/// Kong answers `/status` there too, and tools wait for it.
+fn status_addresses(settings: &Settings) -> Vec<ListenAddress> {
+    let listeners = &settings.listeners;
+    let mut addresses = listeners.status_listen.addresses.clone();
+    if settings.origin("admin_listen") != Some(&Origin::Default) {
+        let cleartext = listeners
+            .admin_listen
+            .addresses
+            .iter()
+            .filter(|address| !address.flags.ssl);
+        addresses.extend(cleartext.cloned());
+    }
+    addresses
 }
 
 /// A limit of the settings, where 0 is none.

@@ -1,8 +1,9 @@
 //! Looking: status pages, metrics, access log.
 
 use crate::ask::{ask, service};
+use tidegate_tests::ports::free_address;
 use tidegate_tests::wait::PATIENCE;
-use tidegate_tests::{Gateway, Request, Upstream, eventually};
+use tidegate_tests::{Gateway, RawClient, Request, Upstream, eventually};
 
 #[tokio::test]
 async fn the_status_pages_tell_whether_the_node_serves() {
@@ -179,5 +180,23 @@ async fn secrets_of_the_configuration_are_nowhere_in_the_log() {
     assert!(
         !log.contains("top-secret-key") && !log.contains("wrong-secret-key"),
         "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_named_admin_address_answers_status_as_kongs_does() {
+    let admin = free_address();
+    let gateway = Gateway::with("services: []\n")
+        .setting("admin_listen", admin.to_string())
+        .start()
+        .await;
+    let answer = RawClient::connect(admin)
+        .await
+        .call(&Request::get("/status").header("Connection", "close"))
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.json()["configuration_hash"],
+        gateway.status_page("/status").await.json()["configuration_hash"]
     );
 }

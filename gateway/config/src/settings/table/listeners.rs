@@ -15,7 +15,8 @@ settings_group! {
             "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384",
         );
 
-        /// Addresses of the Admin API.
+        /// Addresses of the Admin API. Until it exists, cleartext addresses that are named here answer what
+        /// `status_listen` answers.
         admin_listen: ListenList = listen(
             "127.0.0.1:8001 reuseport backlog=16384, 127.0.0.1:8444 http2 ssl reuseport backlog=16384",
         )
