@@ -101,20 +101,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// An empty configuration: every request gets 404.
-    #[must_use]
-    pub fn empty(registry: &Registry, services: &Arc<Services>, flavor: Flavor) -> Self {
-        let entities = EntitySet::default();
-        plan(&PlanInput {
-            entities: &entities,
-            registry,
-            services,
-            flavor,
-            previous: None,
-        })
-        .0
-    }
-
     /// The chain at an index.
     #[must_use]
     pub fn chain(&self, index: ChainIndex) -> &[crate::chain::ChainEntry] {
@@ -263,11 +249,7 @@ fn plan_route(
         is_https_only: all_tls && !is_grpc,
         is_grpc,
         is_grpcs_only: all_tls && is_grpc,
-        path_handling: if matches!(flavor, Flavor::Traditional) {
-            route.path_handling
-        } else {
-            PathHandling::V0
-        },
+        path_handling: flavor.path_handling(route.path_handling),
     }
 }
 

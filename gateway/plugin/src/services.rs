@@ -61,7 +61,7 @@ pub struct Services {
 impl Services {
     /// System clock, empty counters, no log files.
     #[must_use]
-    pub fn for_tests() -> Self {
+    pub fn detached() -> Self {
         Self {
             clock: Arc::new(SystemClock),
             counters: Arc::new(Counters::default()),

@@ -88,7 +88,7 @@ impl Harness {
             kind: Arc::new(kind),
             config: Value::Object(Map::new()),
             world: TestSnapshot::default(),
-            services: RefCell::new(Services::for_tests()),
+            services: RefCell::new(Services::detached()),
             built: OnceCell::new(),
         }
     }
@@ -176,7 +176,7 @@ impl Harness {
         match self.process() {
             Err(violations) => violations,
             Ok(config) => {
-                let services = Arc::new(Services::for_tests());
+                let services = Arc::new(Services::detached());
                 self.build(&config, &services).err().into_iter().collect()
             }
         }
@@ -203,7 +203,7 @@ impl Harness {
             let config = self
                 .process()
                 .unwrap_or_else(|violations| panic!("refused: {}", violations.join("; ")));
-            let services = Arc::new(self.services.replace(Services::for_tests()));
+            let services = Arc::new(self.services.replace(Services::detached()));
             let plugin = self
                 .build(&config, &services)
                 .unwrap_or_else(|error| panic!("not built: {error}"));

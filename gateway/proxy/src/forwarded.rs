@@ -3,7 +3,7 @@
 use crate::phases::Flow;
 use crate::settings::PRODUCT;
 use http::header::{CONNECTION, EXPECT, HOST, TE, UPGRADE, VIA};
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use std::sync::LazyLock;
 use tidegate_model::normalize::escape_path;
 use tidegate_plugin::headers::{
@@ -53,9 +53,9 @@ fn forwarding(flow: &Flow, headers: &mut HeaderMap) {
         }
         _ => drop(headers.insert(X_REAL_IP, connection.peer_header.clone())),
     }
-    append_forwarded_for(headers, &connection.peer_header);
+    append_to_list(headers, X_FORWARDED_FOR, connection.peer_header.clone());
     // A trusted peer's own words stand; an untrusted one's are replaced.
-    let mut say = |name: http::HeaderName, value: &dyn Fn() -> Option<HeaderValue>| {
+    let mut say = |name: HeaderName, value: &dyn Fn() -> Option<HeaderValue>| {
         if trusted && headers.contains_key(&name) {
             return;
         }
@@ -84,39 +84,24 @@ fn forwarding(flow: &Flow, headers: &mut HeaderMap) {
     });
 }
 
-/// Appends the peer to the list that the client sent, as one header line.
-fn append_forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
-    let Some(first) = headers.get(X_FORWARDED_FOR) else {
-        headers.insert(X_FORWARDED_FOR, peer.clone());
-        return;
-    };
-    let mut list = first.as_bytes().to_vec();
-    for value in headers.get_all(X_FORWARDED_FOR).iter().skip(1) {
-        list.extend_from_slice(b", ");
-        list.extend_from_slice(value.as_bytes());
-    }
-    list.extend_from_slice(b", ");
-    list.extend_from_slice(peer.as_bytes());
-    if let Ok(value) = HeaderValue::from_bytes(&list) {
-        headers.insert(X_FORWARDED_FOR, value);
-    }
+/// Appends to `Via`.
+pub(crate) fn append_via(headers: &mut HeaderMap, own: HeaderValue) {
+    append_to_list(headers, VIA, own);
 }
 
-/// Appends to `Via`, joining lines that are there already.
-pub(crate) fn append_via(headers: &mut HeaderMap, own: HeaderValue) {
-    let Some(first) = headers.get(VIA) else {
-        headers.insert(VIA, own);
+/// Appends to a list header, joining lines that are there already into one.
+fn append_to_list(headers: &mut HeaderMap, name: HeaderName, own: HeaderValue) {
+    let Some(first) = headers.get(&name) else {
+        headers.insert(name, own);
         return;
     };
     let mut list = first.as_bytes().to_vec();
-    for value in headers.get_all(VIA).iter().skip(1) {
+    for value in headers.get_all(&name).iter().skip(1).chain([&own]) {
         list.extend_from_slice(b", ");
         list.extend_from_slice(value.as_bytes());
     }
-    list.extend_from_slice(b", ");
-    list.extend_from_slice(own.as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&list) {
-        headers.insert(VIA, value);
+        headers.insert(name, value);
     }
 }
 

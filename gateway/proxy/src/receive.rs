@@ -130,15 +130,19 @@ fn host_name(raw: Option<&HeaderValue>) -> Box<str> {
     let Some(host) = raw.and_then(|value| value.to_str().ok()) else {
         return Box::default();
     };
-    let name = match host.rsplit_once(':') {
+    split_host(host).0.to_ascii_lowercase().into_boxed_str()
+}
+
+/// Host and the digits of its port; an address without brackets has no port.
+fn split_host(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
         Some((name, port))
             if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !is_bare_ipv6(name) =>
         {
-            name
+            (name, Some(port))
         }
-        _ => host,
-    };
-    name.to_ascii_lowercase().into_boxed_str()
+        _ => (host, None),
+    }
 }
 
 fn is_bare_ipv6(name: &str) -> bool {
@@ -147,11 +151,5 @@ fn is_bare_ipv6(name: &str) -> bool {
 
 /// Port in a Host header.
 pub(crate) fn host_port(raw: Option<&HeaderValue>) -> Option<u16> {
-    let host = raw?.to_str().ok()?;
-    let (name, port) = host.rsplit_once(':')?;
-    if is_bare_ipv6(name) {
-        None
-    } else {
-        port.parse().ok()
-    }
+    split_host(raw?.to_str().ok()?).1?.parse().ok()
 }

@@ -29,8 +29,6 @@ pub struct ProxySettings {
     pub client: ClientLimits,
     /// Connections to upstreams.
     pub pool: PoolSettings,
-    /// Whether upstream certificates are verified when the service does not say.
-    pub tls_verify: bool,
 }
 
 /// Headers that the gateway adds (kong-core E.2).

@@ -54,7 +54,6 @@ pub(crate) fn compile(settings: &Settings) -> Result<ProxySettings> {
             max_headers: upstream.upstream_max_header_count,
             max_head_bytes: upstream.upstream_max_header_bytes,
         },
-        tls_verify: upstream.upstream_tls_verify,
     })
 }
 

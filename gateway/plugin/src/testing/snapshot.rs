@@ -23,7 +23,7 @@ impl Default for TestSnapshot {
             route: None,
             service: None,
             identities: Identities::default(),
-            services: Arc::new(Services::for_tests()),
+            services: Arc::new(Services::detached()),
         }
     }
 }

@@ -133,7 +133,7 @@ fn scope(route: Option<u128>, service: Option<u128>, consumer: Option<u128>) -> 
     entity.consumer = consumer.map(|id| ForeignKey {
         id: ConsumerId(Uuid::from_u128(id)),
     });
-    let services = Arc::new(tidegate_plugin::services::Services::for_tests());
+    let services = Arc::new(tidegate_plugin::services::Services::detached());
     let cx = tidegate_plugin::BuildCx {
         entity: &entity,
         services: &services,

@@ -197,7 +197,7 @@ fn later_rate_limiter_overwrites_the_headers_of_an_earlier_one() {
 #[test]
 fn workers_together_never_admit_more_than_the_limit() {
     const LIMIT: usize = 400;
-    let services = Arc::new(tidegate_plugin::services::Services::for_tests());
+    let services = Arc::new(tidegate_plugin::services::Services::detached());
     let admitted = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
