@@ -9,7 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use tidegate_net::gate::{ConnectionState, GateLimits, GatedIo};
+use tidegate_net::gate::{ConnectionState, Gate, GateLimits};
 use tokio::io::AsyncRead;
 
 /// As a load generator sends it.
@@ -82,11 +82,12 @@ fn request(name: &str) -> &'static [u8] {
 #[divan::bench(args = ["small", "browser", "bare_lf"])]
 fn gated(bencher: Bencher<'_, '_>, name: &str) {
     let state = Rc::new(ConnectionState::default());
-    let mut io = GatedIo::new(
+    let mut io = TokioIo::new(Gate::new(
         Repeat(request(name)),
         Rc::new(GateLimits::default()),
         Rc::clone(&state),
-    );
+        Vec::new(),
+    ));
     let mut storage = vec![0; 8_192];
     bencher.bench_local(|| {
         let count = read(&mut io, black_box(&mut storage));

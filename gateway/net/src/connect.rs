@@ -14,9 +14,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// An upstream connection as hyper's client wants it. A flush of a plain connection does nothing.
-pub type UpstreamIo<S> = hyper_util::rt::TokioIo<S>;
-
 /// Bytes that a TLS session holds back for a slow peer, at most.
 const TLS_BUFFER: usize = 64 << 10;
 

@@ -1,18 +1,26 @@
 //! Names to addresses, from a cache per worker.
 //!
 //! A known name never waits: an expired answer is served while one background query renews it. Queries for an unknown
-//! name are joined, so that a burst of requests asks once (kong-core F.3).
+//! name are joined, so that a burst of requests asks once. An answer with a TTL of 0 is never kept: the name is asked
+//! for again by each request (kong-core F.3).
 
+mod addresses;
+mod hosts;
 mod lookup;
+mod name_service;
+mod resolv_conf;
 
+pub use addresses::{Address, Addresses};
 pub use lookup::{Answer, Lookup, SystemLookup};
+pub use name_service::{NameService, NameServiceSettings, RecordKind};
 
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 use hashbrown::HashMap;
-use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long answers live (kong-core H.2, `dns_*`).
@@ -50,26 +58,7 @@ pub enum DnsError {
     NotFound,
     /// The servers failed: 500 with this text.
     #[error("dns error: {0}")]
-    Other(Rc<str>),
-}
-
-/// One address of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The address.
-    pub ip: IpAddr,
-    /// The port of an SRV record; it overrides the configured one.
-    pub port: Option<u16>,
-    /// The share of an SRV record, at least 1.
-    pub weight: u16,
-}
-
-/// The addresses of a name, never none.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Addresses {
-    list: Box<[Address]>,
-    total_weight: u64,
-    turn: Cell<u64>,
+    Other(Arc<str>),
 }
 
 /// The resolver of one worker, over a way to ask.
@@ -89,7 +78,16 @@ struct Inner<L> {
 struct Known {
     outcome: Outcome,
     expires: Instant,
+    /// When a failed renewal may be tried again.
+    renew_after: Instant,
 }
+
+#[cfg(not(test))]
+fn now() -> Instant {
+    Instant::now()
+}
+#[cfg(test)]
+use tests::now;
 
 /// The address that `host` spells, if it is one; IPv6 may stand in brackets.
 #[must_use]
@@ -99,41 +97,6 @@ pub fn literal(host: &str) -> Option<IpAddr> {
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     bare.parse().ok()
-}
-
-impl Addresses {
-    /// The given addresses; `None` when there are none.
-    #[must_use]
-    pub fn new(list: Vec<Address>) -> Option<Self> {
-        let total_weight = list.iter().map(|address| u64::from(address.weight.max(1))).sum();
-        (total_weight > 0).then(|| Self {
-            list: list.into(),
-            total_weight,
-            turn: Cell::new(0),
-        })
-    }
-
-    /// All of them, in the order of the servers.
-    #[must_use]
-    pub fn list(&self) -> &[Address] {
-        &self.list
-    }
-
-    /// The next one in turn, by weight; `port` is used where the record gives none.
-    #[must_use]
-    pub fn next(&self, port: u16) -> Option<SocketAddr> {
-        let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
-        let mut position = turn % self.total_weight;
-        for address in &self.list {
-            let weight = u64::from(address.weight.max(1));
-            if position < weight {
-                return Some(SocketAddr::new(address.ip, address.port.unwrap_or(port)));
-            }
-            position -= weight;
-        }
-        None
-    }
 }
 
 impl<L> Clone for Dns<L> {
@@ -165,14 +128,7 @@ impl<L: Lookup + 'static> Dns<L> {
     /// See [`DnsError`]; failures are remembered for a short while.
     pub async fn resolve(&self, host: &str) -> Outcome {
         if let Some(ip) = literal(host) {
-            let address = Address {
-                ip,
-                port: None,
-                weight: 1,
-            };
-            return Addresses::new(vec![address])
-                .map(Rc::new)
-                .ok_or(DnsError::NotFound);
+            return Ok(Rc::new(Addresses::literal(ip)));
         }
         match self.cached(host) {
             Some(outcome) => outcome,
@@ -183,19 +139,19 @@ impl<L: Lookup + 'static> Dns<L> {
     /// What the cache says without waiting; an expired answer is given out and renewed in the background.
     #[must_use]
     pub fn cached(&self, host: &str) -> Option<Outcome> {
-        let (outcome, expires) = {
+        let now = now();
+        let (outcome, may_renew) = {
             let known = self.inner.known.borrow();
             let known = known.get(host)?;
-            (known.outcome.clone(), known.expires)
+            if now < known.expires {
+                return Some(known.outcome.clone());
+            }
+            if known.outcome.is_err() || now >= known.expires + self.inner.settings.stale_ttl {
+                return None;
+            }
+            (known.outcome.clone(), now >= known.renew_after)
         };
-        let now = Instant::now();
-        if now < expires {
-            return Some(outcome);
-        }
-        if outcome.is_err() || now >= expires + self.inner.settings.stale_ttl {
-            return None;
-        }
-        if !self.inner.asked.borrow().contains_key(host) {
+        if may_renew && !self.inner.asked.borrow().contains_key(host) {
             let renewal = self.ask(host);
             tokio::task::spawn_local(async move { drop(renewal.await) });
         }
@@ -208,8 +164,7 @@ impl<L: Lookup + 'static> Dns<L> {
     }
 
     fn ask(&self, host: &str) -> Shared<LocalBoxFuture<'static, Outcome>> {
-        let mut asked = self.inner.asked.borrow_mut();
-        if let Some(query) = asked.get(host) {
+        if let Some(query) = self.inner.asked.borrow().get(host) {
             return query.clone();
         }
         let (inner, name) = (Rc::clone(&self.inner), Box::<str>::from(host));
@@ -218,21 +173,24 @@ impl<L: Lookup + 'static> Dns<L> {
             inner.learn(&name, answer)
         };
         let query = query.boxed_local().shared();
-        asked.insert(host.into(), query.clone());
+        self.inner.asked.borrow_mut().insert(host.into(), query.clone());
         query
     }
 }
 
 impl<L> Inner<L> {
-    /// Remembers an answer. A failed renewal leaves a stale answer in place and is tried again after `error_ttl`.
+    /// Remembers an answer. A renewal that fails leaves a stale answer in place and is tried again after `error_ttl`.
     fn learn(&self, name: &str, answer: Result<Answer, DnsError>) -> Outcome {
         self.asked.borrow_mut().remove(name);
-        let now = Instant::now();
+        let now = now();
         let (outcome, ttl) = match answer {
-            Ok(Answer { addresses, ttl }) => match Addresses::new(addresses) {
-                Some(addresses) => (Ok(Rc::new(addresses)), self.settings.valid_ttl.unwrap_or(ttl)),
-                None => (Err(DnsError::NotFound), self.settings.not_found_ttl),
-            },
+            Ok(Answer { addresses, ttl }) => {
+                let ttl = self.settings.valid_ttl.unwrap_or(ttl);
+                match Addresses::new(addresses, now + ttl) {
+                    Some(addresses) => (Ok(Rc::new(addresses)), ttl),
+                    None => (Err(DnsError::NotFound), self.settings.not_found_ttl),
+                }
+            }
             Err(DnsError::NotFound) => (Err(DnsError::NotFound), self.settings.not_found_ttl),
             Err(error) => (Err(error), self.settings.error_ttl),
         };
@@ -241,24 +199,37 @@ impl<L> Inner<L> {
             && old.outcome.is_ok()
             && now < old.expires + self.settings.stale_ttl
         {
+            old.renew_after = now + self.settings.error_ttl;
             return old.outcome.clone();
         }
-        if known.len() >= self.settings.cache_size && !known.contains_key(name) {
-            known.retain(|_, entry| now < entry.expires);
-            if known.len() >= self.settings.cache_size
-                && let Some(victim) = known.keys().next().cloned()
-            {
-                known.remove(&victim);
-            }
+        if let (Ok(new), Some(Known { outcome: Ok(old), .. })) = (&outcome, known.get(name)) {
+            new.follow(old);
         }
-        known.insert(
-            name.into(),
-            Known {
-                outcome: outcome.clone(),
-                expires: now + ttl,
-            },
-        );
+        if ttl.is_zero() {
+            known.remove(name);
+            return outcome;
+        }
+        self.make_room(&mut known, name, now);
+        let entry = Known {
+            outcome: outcome.clone(),
+            expires: now + ttl,
+            renew_after: now,
+        };
+        known.insert(name.into(), entry);
         outcome
+    }
+
+    /// When the cache is full, what expired goes first, then any one name.
+    fn make_room(&self, known: &mut HashMap<Box<str>, Known>, name: &str, now: Instant) {
+        if known.len() < self.settings.cache_size || known.contains_key(name) {
+            return;
+        }
+        known.retain(|_, entry| now < entry.expires);
+        if known.len() >= self.settings.cache_size
+            && let Some(victim) = known.keys().next().cloned()
+        {
+            known.remove(&victim);
+        }
     }
 }
 

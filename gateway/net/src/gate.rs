@@ -1,8 +1,8 @@
-//! The HTTP/1 request gate: what stands between a client's bytes and the HTTP server.
+//! The HTTP/1 request gate: what stands between a client's bytes and whoever reads them as requests.
 //!
-//! hyper accepts much that must be refused (a missing Host, repeated Content-Length, unknown transfer codings) and
-//! answers its own faults with bare pages. The gate follows the framing of the byte stream, judges each head before
-//! hyper sees it, and replaces a bad one by a stand-in, so that the service answers every refusal itself.
+//! The gate follows the framing of the byte stream, judges each head before its reader sees it, and replaces a bad one
+//! by a stand-in, so that every refusal is answered by the same pipeline as any other request. What it lets pass has
+//! one reading; [`crate::http1`] need not be strict, and an HTTP library behind it could not be fooled either.
 //!
 //! - A good head that arrives in one piece is not copied.
 //! - A head is held until it is complete; limits hold from the first byte.
@@ -17,7 +17,6 @@ mod fuzz;
 mod h2;
 mod head;
 mod host;
-mod io;
 mod limits;
 mod rewrite;
 mod sniff;
@@ -29,10 +28,10 @@ mod watch;
 pub use fault::RequestFault;
 pub use fuzz::fuzz_gate;
 pub use h2::{check_h2, remove_ignored_headers};
-pub use io::{GatedIo, UpgradeHandle};
 pub use limits::GateLimits;
 pub use sniff::{ClientProtocol, sniff};
 pub use state::{ConnectionState, Reading, RequestFacts};
+pub use stream::Gate;
 pub use watch::{ClientDeadlines, ConnectionWatch, Overdue};
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 pub mod connect;
 pub mod dns;
 pub mod gate;
+pub mod http1;
 pub mod limits;
 pub mod listen;
 pub mod pool;

@@ -1,6 +1,8 @@
 //! Opens listening sockets.
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+mod tcp_options;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::FileTypeExt;
@@ -19,6 +21,10 @@ pub struct SocketOptions {
     pub ipv6_only: Option<bool>,
     /// `so_keepalive`; `None`: the default of the system.
     pub keepalive: Option<Keepalive>,
+    /// Connections are accepted when their first bytes are there, or after a second (`TCP_DEFER_ACCEPT`).
+    pub deferred: bool,
+    /// Connections that may wait with data in their first packet (`TCP_FASTOPEN`, RFC 7413); `None`: not offered.
+    pub fastopen: Option<u32>,
 }
 
 /// TCP keep-alive of accepted connections.
@@ -44,6 +50,8 @@ impl Default for SocketOptions {
             backlog: 16_384,
             ipv6_only: None,
             keepalive: None,
+            deferred: false,
+            fastopen: None,
         }
     }
 }
@@ -127,12 +135,13 @@ pub fn bind_tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpL
     })
 }
 
-/// Opens a unix socket listener in non-blocking mode. A socket file that nobody listens on is replaced.
+/// Opens a unix socket listener in non-blocking mode, with at most `backlog` connections that wait to be accepted. A
+/// socket file that nobody listens on is replaced.
 ///
 /// # Errors
 /// Fails when a process listens on the path, when the file is no socket, or when it cannot be created; the inner
 /// error is a [`ListenError`].
-pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+pub fn bind_unix(path: &Path, backlog: u32) -> io::Result<UnixListener> {
     let failed = |source| ListenError::Path {
         path: path.to_owned(),
         source,
@@ -154,9 +163,15 @@ pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error).into()),
     }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+    open_unix(path, backlog).map_err(|source| failed(source).into())
+}
+
+fn open_unix(path: &Path, backlog: u32) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
 }
 
 fn open_tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpListener> {
@@ -168,6 +183,12 @@ fn open_tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpListe
     socket.set_reuse_port(options.reuseport)?;
     set_keepalive(&socket, options.keepalive)?;
     socket.set_nonblocking(true)?;
+    if options.deferred {
+        tcp_options::defer_accept(&socket)?;
+    }
+    if let Some(length) = options.fastopen {
+        tcp_options::fast_open(&socket, length)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -201,6 +222,7 @@ fn set_keepalive(socket: &Socket, keepalive: Option<Keepalive>) -> io::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     fn any_port() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 0))
@@ -250,20 +272,38 @@ mod tests {
     }
 
     #[test]
+    fn a_deferred_listener_shows_a_connection_with_its_first_bytes() {
+        let options = SocketOptions {
+            deferred: true,
+            ..SocketOptions::default()
+        };
+        let listener = bind_tcp(any_port(), &options).unwrap();
+        let mut silent = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(
+            listener.accept().unwrap_err().kind(),
+            io::ErrorKind::WouldBlock,
+            "nothing was sent yet"
+        );
+        silent.write_all(b"G").unwrap();
+        listener.set_nonblocking(false).unwrap();
+        assert_eq!(listener.accept().unwrap().1, silent.local_addr().unwrap());
+    }
+
+    #[test]
     fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("proxy.sock");
-        let first = bind_unix(&path).unwrap();
-        assert_eq!(bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let first = bind_unix(&path, 16).unwrap();
+        assert_eq!(bind_unix(&path, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        bind_unix(&path).unwrap();
+        bind_unix(&path, 16).unwrap();
     }
 
     #[test]
     fn a_file_that_is_no_socket_is_left_alone() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(
-            bind_unix(file.path()).unwrap_err().kind(),
+            bind_unix(file.path(), 16).unwrap_err().kind(),
             io::ErrorKind::AlreadyExists
         );
         assert!(file.path().exists());

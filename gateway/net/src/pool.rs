@@ -3,19 +3,20 @@
 //! HTTP/1.1 connections are kept last-in first-out, so that a quiet pool shrinks to the connections in use. HTTP/2
 //! connections are shared by as many streams as the upstream allows, and more are opened when those are full.
 
+use crate::connect::Connected;
+use crate::http1::{HeadLimits, UpstreamConnection};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::TokioTimer;
+use hyper::client::conn::{TrySendError, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// Everything that makes a connection different from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +58,8 @@ impl Default for PoolSettings {
 
 /// Streams on one HTTP/2 connection before another is opened.
 const MAX_STREAMS: u32 = 100;
+/// Idle connections keep their buffers this long.
+const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 
 /// The connections of one worker. `B` is the type of request bodies.
 pub struct Pool<B> {
@@ -69,10 +72,10 @@ pub struct Pool<B> {
 type ByKey<V> = HashMap<PoolKey, V, foldhash::fast::RandomState>;
 
 struct Idle<B> {
-    sender: http1::SendRequest<B>,
-    tunnel: oneshot::Receiver<TunnelEnd>,
+    connection: Box<UpstreamConnection<B>>,
     uses: u32,
-    since: Instant,
+    /// Set by the first sweep that finds it idle, so that no clock is read per request.
+    since: Option<Instant>,
 }
 
 struct Shared<B> {
@@ -84,33 +87,19 @@ struct Shared<B> {
 /// A connection in use for one exchange.
 pub enum Lease<B> {
     /// HTTP/1.1: used by nobody else until it is given back.
-    Http1 {
-        /// The connection.
-        sender: http1::SendRequest<B>,
-        /// Exchanges so far, this one included.
-        uses: u32,
-        /// The connection itself, once hyper lets go of it after a 101.
-        tunnel: oneshot::Receiver<TunnelEnd>,
-        /// Where it goes back to.
-        key: PoolKey,
-        /// The pool.
-        pool: Rc<Pool<B>>,
-    },
+    Http1(Http1Lease<B>),
     /// HTTP/2: one stream of a shared connection.
     Http2(StreamLease<B>),
 }
 
-/// A connection that is no longer HTTP.
-pub struct TunnelEnd {
-    /// The socket.
-    pub io: Box<dyn TunnelIo>,
-    /// Bytes that were read after the 101.
-    pub read_ahead: Bytes,
+/// An HTTP/1.1 connection in use. Dropping it closes the connection.
+pub struct Http1Lease<B> {
+    /// The connection.
+    pub connection: Box<UpstreamConnection<B>>,
+    uses: u32,
+    key: PoolKey,
+    pool: Rc<Pool<B>>,
 }
-
-/// What a tunnel reads from and writes to.
-pub trait TunnelIo: hyper::rt::Read + hyper::rt::Write + Unpin {}
-impl<I: hyper::rt::Read + hyper::rt::Write + Unpin> TunnelIo for I {}
 
 /// A stream of a shared connection; counts itself out when dropped.
 pub struct StreamLease<B>(Rc<Shared<B>>);
@@ -123,8 +112,7 @@ impl<B> Drop for StreamLease<B> {
 
 impl<B> Pool<B>
 where
-    B: Body + Unpin + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     /// An empty pool.
@@ -158,15 +146,14 @@ where
         }
         let mut idle = self.idle.borrow_mut();
         let queue = idle.get_mut(&key)?;
-        while let Some(candidate) = queue.pop_back() {
-            if candidate.sender.is_ready() {
-                return Some(Lease::Http1 {
-                    sender: candidate.sender,
+        while let Some(mut candidate) = queue.pop_back() {
+            if candidate.connection.is_alive() {
+                return Some(Lease::Http1(Http1Lease {
+                    connection: candidate.connection,
                     uses: candidate.uses + 1,
-                    tunnel: candidate.tunnel,
                     key,
                     pool: Rc::clone(self),
-                });
+                }));
             }
         }
         None
@@ -189,57 +176,27 @@ where
     ///
     /// # Errors
     /// When the HTTP/2 preface cannot be exchanged.
-    pub async fn open<I>(self: &Rc<Self>, key: PoolKey, io: I) -> Result<Lease<B>, hyper::Error>
-    where
-        I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
-    {
+    pub async fn open(self: &Rc<Self>, key: PoolKey, io: Connected) -> Result<Lease<B>, hyper::Error> {
         if key.is_http2 {
-            self.open_http2(key, io).await
-        } else {
-            self.open_http1(key, io).await
+            return self.open_http2(key, io).await;
         }
-    }
-
-    async fn open_http1<I>(self: &Rc<Self>, key: PoolKey, io: I) -> Result<Lease<B>, hyper::Error>
-    where
-        I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
-    {
-        let mut builder = http1::Builder::new();
-        builder
-            .title_case_headers(true)
-            .max_buf_size(self.settings.max_head_bytes);
-        if self.settings.max_headers > 100 {
-            builder.max_headers(self.settings.max_headers);
-        }
-        let (sender, mut connection) = builder.handshake(io).await?;
-        let (give, tunnel) = oneshot::channel();
-        self.drive(async move {
-            let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
-            if ended.is_ok() && !give.is_closed() {
-                let parts = connection.into_parts();
-                drop(give.send(TunnelEnd {
-                    io: Box::new(parts.io),
-                    read_ahead: parts.read_buf,
-                }));
-            }
-        });
-        Ok(Lease::Http1 {
-            sender,
+        let limits = HeadLimits {
+            max_headers: self.settings.max_headers,
+            max_bytes: self.settings.max_head_bytes,
+        };
+        Ok(Lease::Http1(Http1Lease {
+            connection: Box::new(UpstreamConnection::new(io, limits, Rc::clone(&self.open))),
             uses: 1,
-            tunnel,
             key,
             pool: Rc::clone(self),
-        })
+        }))
     }
 
-    async fn open_http2<I>(self: &Rc<Self>, key: PoolKey, io: I) -> Result<Lease<B>, hyper::Error>
-    where
-        I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
-    {
+    async fn open_http2(self: &Rc<Self>, key: PoolKey, io: Connected) -> Result<Lease<B>, hyper::Error> {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .max_concurrent_reset_streams(64)
-            .handshake(io)
+            .handshake(TokioIo::new(io))
             .await?;
         self.drive(async move { drop(connection.await) });
         let shared = Rc::new(Shared {
@@ -264,15 +221,9 @@ where
         });
     }
 
-    fn give_back(
-        &self,
-        key: PoolKey,
-        sender: http1::SendRequest<B>,
-        tunnel: oneshot::Receiver<TunnelEnd>,
-        uses: u32,
-    ) {
+    fn give_back(&self, key: PoolKey, connection: Box<UpstreamConnection<B>>, uses: u32) {
         let max = self.settings.max_requests;
-        if self.settings.size == 0 || sender.is_closed() || (max != 0 && uses >= max) {
+        if self.settings.size == 0 || !connection.is_reusable() || (max != 0 && uses >= max) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -281,19 +232,22 @@ where
             queue.pop_front();
         }
         queue.push_back(Idle {
-            sender,
-            tunnel,
+            connection,
             uses,
-            since: Instant::now(),
+            since: None,
         });
     }
 
-    /// Closes what was idle too long. Call about once a second.
+    /// Closes what was idle too long and what the upstream closed. Call about once a second.
     pub fn sweep(&self, now: Instant) {
         let limit = self.settings.idle_timeout;
         self.idle.borrow_mut().retain(|_, queue| {
-            queue.retain(|idle| {
-                !idle.sender.is_closed() && (limit.is_zero() || now.duration_since(idle.since) < limit)
+            queue.retain_mut(|idle| {
+                let age = now.saturating_duration_since(*idle.since.get_or_insert(now));
+                if age >= BUFFERS_KEPT {
+                    idle.connection.shrink();
+                }
+                (limit.is_zero() || age < limit) && idle.connection.is_alive()
             });
             !queue.is_empty()
         });
@@ -310,56 +264,40 @@ where
     }
 }
 
-impl<B> Lease<B>
+impl<B> Lease<B> {
+    /// Whether the connection served another exchange before: it may have died unnoticed.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        match self {
+            Self::Http1(lease) => lease.uses > 1,
+            Self::Http2(stream) => stream.0.uses.get() > 1,
+        }
+    }
+}
+
+impl<B> Http1Lease<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Returns the connection to its pool, if it can be used again; closes it otherwise.
+    pub fn give_back(self) {
+        self.pool.give_back(self.key, self.connection, self.uses);
+    }
+}
+
+impl<B> StreamLease<B>
 where
     B: Body + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Whether the connection served another exchange before: it may have died unnoticed.
-    #[must_use]
-    pub fn is_reused(&self) -> bool {
-        match self {
-            Self::Http1 { uses, .. } => *uses > 1,
-            Self::Http2(stream) => stream.0.uses.get() > 1,
-        }
-    }
-
     /// Sends a request and waits for the response head.
     ///
     /// # Errors
     /// The error carries the request back when nothing of it was written.
-    pub async fn send(
-        &mut self,
-        request: Request<B>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
-        match self {
-            Self::Http1 { sender, .. } => sender.try_send_request(request).await,
-            Self::Http2(stream) => stream.0.sender.clone().try_send_request(request).await,
-        }
-    }
-
-    /// Takes the connection out of HTTP after a 101.
-    #[must_use]
-    pub fn into_tunnel(self) -> Option<oneshot::Receiver<TunnelEnd>> {
-        match self {
-            Self::Http1 { tunnel, .. } => Some(tunnel),
-            Self::Http2(_) => None,
-        }
-    }
-
-    /// Returns the connection to its pool. Only after both bodies ended cleanly.
-    pub fn give_back(self) {
-        match self {
-            Self::Http1 {
-                sender,
-                uses,
-                tunnel,
-                key,
-                pool,
-            } => pool.give_back(key, sender, tunnel, uses),
-            Self::Http2(stream) => drop(stream),
-        }
+    pub async fn send(&self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+        self.0.sender.clone().try_send_request(request).await
     }
 }
 

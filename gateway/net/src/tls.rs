@@ -5,8 +5,10 @@
 
 mod accept;
 mod certificates;
+mod ciphers;
 mod fallback;
 mod pem;
+mod resumption;
 mod server;
 mod trust_all;
 mod upstream;
@@ -14,9 +16,12 @@ mod verify_depth;
 
 pub use accept::{AcceptError, TlsFacts, accept};
 pub use certificates::{CertificateInput, CertificatePair, CertificateStore, SwappableCertificates};
+pub use ciphers::CipherSelection;
 pub use fallback::self_signed_pair;
-pub use pem::{PemError, ca_certificate_fault, certificate_digest, check_certificate, check_key, check_pair};
-pub use server::{ServerTls, ServerTlsSettings};
+pub use pem::{
+    PemError, ca_certificate_fault, certificate_digest, check_certificate, check_key, check_pair, expiry,
+};
+pub use server::{CipherPolicy, ServerTls, ServerTlsSettings};
 pub use upstream::{ClientCertificate, UpstreamTls, UpstreamTlsCache, UpstreamTlsOptions};
 
 use rustls::crypto::CryptoProvider;
@@ -44,6 +49,9 @@ pub enum TlsError {
     /// No protocol version is left.
     #[error("no TLS version is enabled")]
     NoVersion,
+    /// No cipher suite is left for a version that is to be spoken.
+    #[error("no cipher suite is left for {0}")]
+    NoCipher(&'static str),
     /// No trusted certificate was found.
     #[error("no trusted CA certificate is available to verify upstreams")]
     NoRoots,

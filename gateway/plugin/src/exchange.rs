@@ -169,8 +169,10 @@ pub struct Try {
     pub address: IpAddr,
     /// Port.
     pub port: u16,
-    /// Since the start of the request.
+    /// When its peer began to be chosen, since the start of the request.
     pub started: Duration,
+    /// How long that took, name resolution included.
+    pub choice: Duration,
     /// `None`: it succeeded. `failed` or `next`, with the status that stands for it.
     pub failure: Option<(&'static str, u16)>,
 }
@@ -251,6 +253,8 @@ pub struct Exchange {
     pub source: Source,
     /// Body bytes received from the client.
     pub request_body_bytes: u64,
+    /// Bytes of the response head, when its headers are no longer at hand.
+    pub response_head_bytes: Option<u64>,
     /// Body bytes sent to the client.
     pub response_body_bytes: u64,
     /// Times.
@@ -291,6 +295,7 @@ impl Exchange {
             response_headers: Vec::new(),
             source: Source::default(),
             request_body_bytes: 0,
+            response_head_bytes: None,
             response_body_bytes: 0,
             timings,
             log_fields: Vec::new(),

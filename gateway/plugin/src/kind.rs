@@ -166,6 +166,11 @@ pub trait Plugin: Send + Sync + 'static {
     fn needs(&self) -> Needs {
         Needs::default()
     }
+    /// The instance as a filter: the runner then drives that over the exchange, and calls no handler of this trait but
+    /// `needs`. Asked once, when the snapshot is compiled.
+    fn filter(self: Arc<Self>) -> Option<Arc<dyn crate::filter::Filter>> {
+        None
+    }
     /// Before routing; global instances only.
     fn rewrite<'a>(&'a self, x: &'a mut RewriteCx<'_>) -> Step<'a> {
         let _ = x;

@@ -16,6 +16,7 @@ pub mod body;
 pub mod context;
 pub mod counters;
 pub mod exchange;
+pub mod filter;
 pub mod headers;
 pub mod identity;
 pub mod kind;
@@ -26,6 +27,7 @@ pub mod testing;
 
 pub use context::{AccessCx, BodyCx, HeaderCx, LogCx, ResponseCx, RewriteCx};
 pub use exchange::{Exchange, Source};
+pub use filter::{Direction, Filter, FilterEvent, FilterFault, FilterNeeds, FilterRun, Flow, Hold};
 pub use kind::{
     BodyAccess, BuildCx, BuildError, Fault, Kind, Needs, Phase, PhaseSet, Plugin, Registry, ScopeRules, Side,
     Step, Verdict,

@@ -4,8 +4,8 @@
 //! a value is left out, never null. Durations are in milliseconds, sizes in bytes.
 
 use crate::exchange::{Exchange, Source, Try};
-use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ fn request(x: &Exchange) -> Value {
         "url": format!("{}://{}:{}{target}", request.scheme, request.host, x.client.server_port),
         "querystring": query::decode(x.query().unwrap_or_default()),
         "method": request.method.as_str(),
-        "size": request.head_size + x.request_body_bytes,
+        "size": request_size(x),
         "headers": headers(&request.headers),
     });
     if let (Value::Object(record), Some(tls)) = (&mut record, &x.client.tls) {
@@ -98,22 +98,64 @@ fn response(x: &Exchange) -> Value {
     let response = &x.response;
     json!({
         "status": response.status.as_u16(),
-        "size": head_size(x) + x.response_body_bytes,
+        "size": response_size(x),
         "headers": headers(&response.headers),
     })
 }
 
-/// Bytes of the response head in its HTTP/1.1 form; for HTTP/2 this is the size before compression.
-fn head_size(x: &Exchange) -> u64 {
-    let reason = x.response.status.canonical_reason().unwrap_or_default().len();
-    let status_line = "HTTP/1.1 200 \r\n".len() + reason;
-    let lines: usize = x
-        .response
-        .headers
+/// Bytes of the request as Kong's `request_length` counts them: head and body. HTTP/2 compresses heads, so there it is
+/// the size that the head would have in HTTP/1.1.
+#[must_use]
+pub fn request_size(x: &Exchange) -> u64 {
+    let request = &x.request;
+    let head = if request.head_size == 0 {
+        let line = request.method.as_str().len() + request.target.as_str().len() + "  HTTP/2.0\r\n".len();
+        (line + header_lines(&request.headers) + 2) as u64
+    } else {
+        request.head_size
+    };
+    head + x.request_body_bytes
+}
+
+/// Bytes of the lines of header fields.
+fn header_lines(headers: &HeaderMap) -> usize {
+    headers
         .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    (status_line + lines + 2) as u64
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
+        .sum()
+}
+
+/// Bytes of the response as Kong's `bytes_sent` counts them: head and body. The head is that of HTTP/1.1, so for HTTP/2
+/// this is the size before compression; the frames of chunks are not counted.
+#[must_use]
+pub fn response_size(x: &Exchange) -> u64 {
+    let head = x.response_head_bytes.unwrap_or_else(|| response_head_size(x));
+    head + x.response_body_bytes
+}
+
+/// Bytes of the response head as it goes out over HTTP/1.1.
+#[must_use]
+pub fn response_head_size(x: &Exchange) -> u64 {
+    let response = &x.response;
+    let reason = response.status.canonical_reason().unwrap_or_default().len();
+    let (mut is_dated, mut is_framed) = (false, false);
+    let mut size = "HTTP/1.1 200 \r\n".len() + reason;
+    for (name, value) in &response.headers {
+        size += name.as_str().len() + value.len() + ": \r\n".len();
+        is_dated |= *name == DATE;
+        is_framed |= *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
+    }
+    // What is written after the last phase: the date and, where no length is known, the framing.
+    if !is_dated {
+        size += "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n".len();
+    }
+    let status = response.status;
+    let has_no_body =
+        status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    if !is_framed && !has_no_body && x.request.version == Version::HTTP_11 {
+        size += "transfer-encoding: chunked\r\n".len();
+    }
+    (size + 2) as u64
 }
 
 /// Names are lower case already; a repeated header is an array.
@@ -205,11 +247,17 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn try_record(x: &Exchange, attempt: &Try) -> Value {
     let started = Duration::from_millis(x.timings.started_at_millis) + attempt.started;
     let mut record = json!({
         "balancer_start": millis(started),
-        "balancer_start_ns": u64::try_from(started.as_nanos()).unwrap_or(u64::MAX),
+        "balancer_start_ns": nanos(started),
+        "balancer_latency": millis(attempt.choice),
+        "balancer_latency_ns": nanos(attempt.choice),
         "ip": attempt.address,
         "port": attempt.port,
     });

@@ -1,6 +1,7 @@
 //! What the process offers to plugins beyond one request.
 
 use crate::counters::Counters;
+use crate::filter::{NoOutbound, Outbound};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegate_telemetry::line_writer::LineWriter;
@@ -52,6 +53,8 @@ pub struct Services {
     pub counters: Arc<Counters>,
     /// Files that log plugins write to.
     pub lines: Arc<dyn LineSink>,
+    /// Calls to upstreams and other hosts.
+    pub outbound: Arc<dyn Outbound>,
     /// Id of this node.
     pub node_id: Uuid,
     /// Host name of this node.
@@ -59,13 +62,14 @@ pub struct Services {
 }
 
 impl Services {
-    /// System clock, empty counters, no log files.
+    /// System clock, empty counters, no log files, no outbound calls.
     #[must_use]
     pub fn detached() -> Self {
         Self {
             clock: Arc::new(SystemClock),
             counters: Arc::new(Counters::default()),
             lines: Arc::new(NullSink),
+            outbound: Arc::new(NoOutbound),
             node_id: Uuid::nil(),
             hostname: "test".to_owned(),
         }

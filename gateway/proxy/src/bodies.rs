@@ -3,5 +3,7 @@
 mod client;
 mod upstream;
 
-pub(crate) use client::{ClientBody, Origin, ResponseBroken as ResponseBrokenReason, UpstreamResponse};
-pub(crate) use upstream::{BodyFault, BodySource, Progress, UpstreamBody, UpstreamStream};
+pub(crate) use client::{
+    ClientBody, Origin, ResponseBroken as ResponseBrokenReason, ResponseStream, Sending, UpstreamResponse,
+};
+pub(crate) use upstream::{BodyFault, BodySource, ClientStream, Progress, UpstreamBody, UpstreamStream};

@@ -1,28 +1,29 @@
 //! Asks the upstream: choice of peer, connection, attempts, deadlines (kong-core F.5).
 
-use crate::bodies::{BodyFault, BodySource, UpstreamBody};
-use crate::forwarded::upstream_headers;
+use crate::bodies::{BodyFault, BodySource, Progress, ResponseStream, UpstreamBody};
 use crate::phases::Flow;
 use crate::tls_targets::TlsTarget;
+use bytes::{BufMut, BytesMut};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Uri, Version};
 use hyper::client::conn::TrySendError;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tidegate_net::connect::{self, ConnectError};
 use tidegate_net::dns::DnsError;
-use tidegate_net::pool::{Lease, PoolKey};
+use tidegate_net::http1::{BodyFraming, Http1Error, ResponseHead};
+use tidegate_net::pool::{Http1Lease, Lease, PoolKey, StreamLease};
+use tidegate_net::watchdog::Deadline;
 use tidegate_plan::service::{Destination, PlannedService, PlannedTarget, host_header};
 use tidegate_plugin::exchange::{Try, UpstreamQuery};
 
-/// The upstream's answer: head, body and the connection that it comes over.
+/// The upstream's answer: head, and the connection that its body comes over.
 pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) lease: Lease<UpstreamBody>,
+    pub(crate) head: ResponseHead,
+    pub(crate) stream: ResponseStream,
 }
 
 /// Why there is no answer.
@@ -65,19 +66,25 @@ impl Flow {
         service: &PlannedService,
         body: BodySource,
     ) -> Result<Answer, ForwardFault> {
-        self.x.timings.upstream_start = Some(Instant::now());
+        let mut began = Instant::now();
+        self.x.timings.upstream_start = Some(began);
         let mut body = Some(body);
         let mut left = service.service.retries;
         loop {
+            let started = began.saturating_duration_since(self.x.timings.start);
             let peer = self.choose(service).await?;
             self.is_proxied = true;
-            let started = self.x.timings.start.elapsed();
+            let choice = match service.destination {
+                Destination::Address(_) => Duration::ZERO,
+                Destination::Name(..) | Destination::Upstream(_) => began.elapsed(),
+            };
             let source = body.take().unwrap_or(BodySource::Empty);
-            let outcome = self.attempt(service, &peer, source).await;
+            let outcome = self.attempt(service, &peer, source, began).await;
             let mut record = Try {
                 address: peer.address.ip(),
                 port: peer.address.port(),
                 started,
+                choice,
                 failure: None,
             };
             let failure = match outcome {
@@ -93,7 +100,7 @@ impl Flow {
             } else {
                 502
             };
-            record.failure = Some((if repeats { "next" } else { "failed" }, status));
+            record.failure = Some(("failed", status));
             self.x.tries.push(record);
             if !repeats {
                 return Err(failure.fault);
@@ -101,6 +108,7 @@ impl Flow {
             self.worker.metrics.upstream_retries.increment();
             left -= 1;
             body = failure.body;
+            began = Instant::now();
         }
     }
 
@@ -174,6 +182,7 @@ impl Flow {
         service: &PlannedService,
         peer: &Peer,
         mut body: BodySource,
+        mut began: Instant,
     ) -> Result<Answer, Failure> {
         let key = PoolKey {
             address: peer.address,
@@ -181,7 +190,7 @@ impl Flow {
             is_http2: service.is_grpc,
         };
         loop {
-            let mut lease = match self.worker.pool.reuse(key) {
+            let lease = match self.worker.pool.reuse(key) {
                 Some(lease) => {
                     self.worker.metrics.upstream_connections_reused.increment();
                     lease
@@ -189,6 +198,7 @@ impl Flow {
                 None => match Box::pin(self.connect(service, peer, key)).await {
                     Ok(lease) => {
                         self.worker.metrics.upstream_connections_opened.increment();
+                        began = Instant::now();
                         lease
                     }
                     Err(fault) => {
@@ -207,25 +217,18 @@ impl Flow {
                 BodySource::Whole(bytes) => Some(BodySource::Whole(bytes.clone())),
                 BodySource::Stream(_) => None,
             };
-            let request = match self.request(service, peer, body) {
-                Ok(request) => request,
-                Err(fault) => {
-                    return Err(Failure {
-                        fault,
-                        body: None,
-                        was_sent: false,
-                    });
-                }
-            };
             let is_reused = lease.is_reused();
-            match self.send(service, &mut lease, request).await {
-                Ok(response) => return Ok(Answer { response, lease }),
-                Err(Sent::Unsent(request)) if is_reused => body = unsent_body(request.into_body()),
-                Err(Sent::Unsent(request)) => {
-                    let body = Some(unsent_body(request.into_body()));
+            let sent = match lease {
+                Lease::Http1(lease) => self.send_http1(service, peer, lease, body.into(), began).await,
+                Lease::Http2(lease) => Box::pin(self.send_http2(service, peer, lease, body.into())).await,
+            };
+            match sent {
+                Ok(answer) => return Ok(answer),
+                Err(Sent::Unsent(unsent)) if is_reused => body = unsent.into_source(),
+                Err(Sent::Unsent(unsent)) => {
                     return Err(Failure {
                         fault: ForwardFault::Unreachable,
-                        body,
+                        body: Some(unsent.into_source()),
                         was_sent: false,
                     });
                 }
@@ -259,47 +262,149 @@ impl Flow {
                     _ => ForwardFault::Unreachable,
                 }
             })?;
-        self.worker
-            .pool
-            .open(key, connect::UpstreamIo::new(connected))
-            .await
-            .map_err(|error| {
-                tracing::warn!(peer = %peer.address, %error, "cannot speak HTTP with the upstream");
-                ForwardFault::Unreachable
-            })
+        self.worker.pool.open(key, connected).await.map_err(|error| {
+            tracing::warn!(peer = %peer.address, %error, "cannot speak HTTP with the upstream");
+            ForwardFault::Unreachable
+        })
     }
 
-    fn request(
+    /// Sends over HTTP/1.1, the head straight into the connection's buffer.
+    async fn send_http1(
+        &mut self,
+        service: &PlannedService,
+        peer: &Peer,
+        mut lease: Http1Lease<UpstreamBody>,
+        body: UpstreamBody,
+        began: Instant,
+    ) -> Result<Answer, Sent> {
+        let framing = body.framing();
+        let is_streaming = matches!(body, UpstreamBody::Stream(_));
+        let is_head = *self.x.upstream_method() == Method::HEAD;
+        let body = (framing != BodyFraming::Empty).then_some(body);
+        let out = lease.connection.begin(body, framing, is_head);
+        self.write_request_line(out);
+        self.write_http1_headers(&peer.host, framing, out);
+        out.put_slice(b"\r\n");
+        let waiting = Waiting::new(self, service, is_streaming, began);
+        let outcome = poll_fn(|cx| match lease.connection.poll_head(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if waiting.is_over(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        drop(waiting);
+        match outcome {
+            Some(Ok(head)) => {
+                self.x.timings.upstream_head = Some(Instant::now());
+                Ok(Answer {
+                    head,
+                    stream: ResponseStream::Http1(lease),
+                })
+            }
+            Some(Err(error)) => Err(self.classify(&error, &mut lease)),
+            None => Err(Sent::Failed(ForwardFault::Timeout)),
+        }
+    }
+
+    fn write_request_line(&self, out: &mut BytesMut) {
+        let x = &self.x;
+        let method = x.upstream_method().as_str();
+        out.reserve(512);
+        out.put_slice(method.as_bytes());
+        out.put_u8(b' ');
+        if !x.upstream.has_path && x.upstream.query == UpstreamQuery::AsReceived {
+            out.put_slice(x.request.target.as_str().as_bytes());
+        } else {
+            let path = if x.upstream.has_path {
+                x.upstream.path.as_str()
+            } else {
+                x.request.target.path()
+            };
+            out.put_slice(path.as_bytes());
+            if let Some(query) = x.query() {
+                out.put_u8(b'?');
+                out.put_slice(query.as_bytes());
+            }
+        }
+        out.put_slice(b" HTTP/1.1\r\n");
+    }
+
+    fn classify(&self, error: &Http1Error, lease: &mut Http1Lease<UpstreamBody>) -> Sent {
+        if let Some(fault) = self.progress.fault.get() {
+            return Sent::Failed(ForwardFault::Body(fault));
+        }
+        let connection = &mut lease.connection;
+        if !connection.is_begun() && !self.progress.is_started.get() {
+            return Sent::Unsent(connection.take_body().unwrap_or(UpstreamBody::Empty));
+        }
+        tracing::warn!(%error, "upstream gave no valid response");
+        Sent::Failed(ForwardFault::Unreachable)
+    }
+
+    /// Sends as one stream of HTTP/2.
+    async fn send_http2(
+        &mut self,
+        service: &PlannedService,
+        peer: &Peer,
+        lease: StreamLease<UpstreamBody>,
+        body: UpstreamBody,
+    ) -> Result<Answer, Sent> {
+        let is_streaming = matches!(body, UpstreamBody::Stream(_));
+        let request = self
+            .http2_request(service, peer, body)
+            .ok_or(Sent::Failed(ForwardFault::Unreachable))?;
+        let waiting = Waiting::new(self, service, is_streaming, Instant::now());
+        let outcome = {
+            let mut sending = std::pin::pin!(lease.send(request));
+            poll_fn(|cx| match sending.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending if waiting.is_over(cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            })
+            .await
+        };
+        drop(waiting);
+        match outcome {
+            Some(Ok(response)) => {
+                self.x.timings.upstream_head = Some(Instant::now());
+                let (parts, incoming) = response.into_parts();
+                let head = ResponseHead {
+                    status: parts.status,
+                    headers: parts.headers,
+                };
+                let stream = ResponseStream::Http2 {
+                    incoming,
+                    _lease: lease,
+                };
+                Ok(Answer { head, stream })
+            }
+            Some(Err(error)) => Err(self.classify_http2(error)),
+            None => Err(Sent::Failed(ForwardFault::Timeout)),
+        }
+    }
+
+    fn http2_request(
         &self,
         service: &PlannedService,
         peer: &Peer,
-        body: BodySource,
-    ) -> Result<Request<UpstreamBody>, ForwardFault> {
-        let is_http2 = service.is_grpc;
-        let mut request = Request::new(match body {
-            BodySource::Empty => UpstreamBody::Empty,
-            BodySource::Whole(bytes) => UpstreamBody::Whole(Some(bytes)),
-            BodySource::Stream(stream) => UpstreamBody::Stream(stream),
-        });
+        body: UpstreamBody,
+    ) -> Option<Request<UpstreamBody>> {
+        let headers = self.http2_headers(body.framing());
+        let mut request = Request::new(body);
         *request.method_mut() = self.x.upstream_method().clone();
+        *request.version_mut() = Version::HTTP_2;
         let mut uri = http::uri::Parts::default();
-        uri.path_and_query = Some(self.upstream_target().ok_or(ForwardFault::Unreachable)?);
-        if is_http2 {
-            uri.scheme = Some(if service.is_tls {
-                Scheme::HTTPS
-            } else {
-                Scheme::HTTP
-            });
-            uri.authority = Authority::try_from(peer.host.as_bytes()).ok();
-            *request.version_mut() = Version::HTTP_2;
-        }
-        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| ForwardFault::Unreachable)?;
-        let mut headers = upstream_headers(self, (!is_http2).then_some(&peer.host));
-        if is_http2 {
-            headers.remove(http::header::CONNECTION);
-        }
+        uri.path_and_query = Some(self.upstream_target()?);
+        let scheme = if service.is_tls {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        };
+        uri.scheme = Some(scheme);
+        uri.authority = Authority::try_from(peer.host.as_bytes()).ok();
+        *request.uri_mut() = Uri::from_parts(uri).ok()?;
         *request.headers_mut() = headers;
-        Ok(request)
+        Some(request)
     }
 
     fn upstream_target(&self) -> Option<PathAndQuery> {
@@ -322,61 +427,9 @@ impl Flow {
         PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).ok()
     }
 
-    /// Sends and waits for the head, within `write_timeout` and `read_timeout`.
-    async fn send(
-        &mut self,
-        service: &PlannedService,
-        lease: &mut Lease<UpstreamBody>,
-        request: Request<UpstreamBody>,
-    ) -> Result<Response<Incoming>, Sent> {
-        let is_streaming = matches!(request.body(), UpstreamBody::Stream(_));
-        let deadline = self.worker.watchdog.deadline();
-        let progress = Rc::clone(&self.progress);
-        let sent_at = Instant::now();
-        let limit = || {
-            if is_streaming && !progress.is_finished.get() {
-                (!progress.waits_for_client.get())
-                    .then(|| progress.last_taken.get().max(sent_at) + service.write_timeout)
-            } else {
-                let since = if is_streaming {
-                    progress.last_taken.get()
-                } else {
-                    sent_at
-                };
-                Some(since.max(sent_at) + service.read_timeout)
-            }
-        };
-        let outcome = {
-            let sending = std::pin::pin!(lease.send(request));
-            let mut sending = sending;
-            poll_fn(|cx| {
-                if let Poll::Ready(outcome) = sending.as_mut().poll(cx) {
-                    return Poll::Ready(Some(outcome));
-                }
-                let now = Instant::now();
-                match limit() {
-                    Some(limit) if deadline.is_expired() && limit <= now => return Poll::Ready(None),
-                    Some(limit) if !deadline.is_armed() => deadline.arm(limit, cx.waker()),
-                    None if !deadline.is_armed() => deadline.arm(now + service.write_timeout, cx.waker()),
-                    _ => {}
-                }
-                Poll::Pending
-            })
-            .await
-        };
-        match outcome {
-            Some(Ok(response)) => {
-                self.x.timings.upstream_head = Some(Instant::now());
-                Ok(response)
-            }
-            Some(Err(error)) => Err(self.classify(error)),
-            None => Err(Sent::Failed(ForwardFault::Timeout)),
-        }
-    }
-
-    fn classify(&self, mut error: TrySendError<Request<UpstreamBody>>) -> Sent {
+    fn classify_http2(&self, mut error: TrySendError<Request<UpstreamBody>>) -> Sent {
         if let Some(request) = error.take_message() {
-            return Sent::Unsent(Box::new(request));
+            return Sent::Unsent(request.into_body());
         }
         if let Some(fault) = self.progress.fault.get() {
             return Sent::Failed(ForwardFault::Body(fault));
@@ -386,18 +439,60 @@ impl Flow {
     }
 }
 
+/// Deadlines while the response's head is awaited: `write_timeout` between two chunks of the request, `read_timeout`
+/// after the last one. Time in which the client keeps the upstream waiting counts for neither.
+struct Waiting {
+    deadline: Deadline,
+    progress: Rc<Progress>,
+    is_streaming: bool,
+    sent_at: Instant,
+    write_timeout: Duration,
+    read_timeout: Duration,
+}
+
+impl Waiting {
+    fn new(flow: &Flow, service: &PlannedService, is_streaming: bool, sent_at: Instant) -> Self {
+        Self {
+            deadline: flow.worker.watchdog.deadline(),
+            progress: Rc::clone(&flow.progress),
+            is_streaming,
+            sent_at,
+            write_timeout: service.write_timeout,
+            read_timeout: service.read_timeout,
+        }
+    }
+
+    fn limit(&self) -> Option<Instant> {
+        let progress = &self.progress;
+        if !self.is_streaming {
+            return Some(self.sent_at + self.read_timeout);
+        }
+        let since = progress.last_taken.get().max(self.sent_at);
+        if progress.is_finished.get() {
+            return Some(since + self.read_timeout);
+        }
+        (!progress.waits_for_client.get()).then_some(since + self.write_timeout)
+    }
+
+    /// Whether the upstream took too long; arms the deadline otherwise.
+    fn is_over(&self, cx: &Context<'_>) -> bool {
+        let expired = self.deadline.is_expired();
+        if !expired && self.deadline.is_armed() {
+            return false;
+        }
+        match self.limit() {
+            Some(limit) if expired && limit <= Instant::now() => return true,
+            Some(limit) => self.deadline.arm(limit, cx.waker()),
+            None => self.deadline.arm(Instant::now() + self.write_timeout, cx.waker()),
+        }
+        false
+    }
+}
+
 /// How sending failed.
 enum Sent {
     /// Nothing was written: the request came back.
-    Unsent(Box<Request<UpstreamBody>>),
+    Unsent(UpstreamBody),
     /// Something may have been written.
     Failed(ForwardFault),
-}
-
-fn unsent_body(body: UpstreamBody) -> BodySource {
-    match body {
-        UpstreamBody::Empty | UpstreamBody::Whole(None) => BodySource::Empty,
-        UpstreamBody::Whole(Some(bytes)) => BodySource::Whole(bytes),
-        UpstreamBody::Stream(stream) => BodySource::Stream(stream),
-    }
 }

@@ -2,6 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 use tidegate_plugin::headers::{
     KEEP_ALIVE, PROXY, PROXY_CONNECTION, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PATH,
     X_FORWARDED_PORT, X_FORWARDED_PREFIX, X_FORWARDED_PROTO, X_REAL_IP,
@@ -20,6 +21,9 @@ pub(crate) struct ClientWants {
 /// `Connection: Authorization` and the like.
 pub(crate) fn clean_request(headers: &mut HeaderMap) -> ClientWants {
     let mut wants = ClientWants::default();
+    if !headers.keys().any(concerns_connection) {
+        return wants;
+    }
     if let Some(upgrade) = headers.remove(UPGRADE) {
         wants.websocket = upgrade.as_bytes().eq_ignore_ascii_case(b"websocket");
     }
@@ -38,20 +42,39 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) -> ClientWants {
 
 /// Removes connection headers of a response.
 pub(crate) fn clean_response(headers: &mut HeaderMap, wants: ClientWants, is_upgrade: bool) {
-    if let Some(connection) = headers.remove(CONNECTION) {
-        remove_listed(headers, &connection, |_| false);
+    let mut present = SmallVec::<[HeaderName; 4]>::new();
+    present.extend(headers.keys().filter(|name| concerns_connection(name)).cloned());
+    for name in present {
+        if name == CONNECTION {
+            if let Some(connection) = headers.remove(CONNECTION) {
+                remove_listed(headers, &connection, |_| false);
+            }
+        } else if name == TRANSFER_ENCODING {
+            // RFC 9112 §6.3: beside Transfer-Encoding a length means nothing.
+            headers.remove(TRANSFER_ENCODING);
+            headers.remove(CONTENT_LENGTH);
+        } else if name == KEEP_ALIVE
+            || (name == UPGRADE && !is_upgrade)
+            || (name == TRAILER && !wants.trailers)
+        {
+            headers.remove(name);
+        }
     }
-    if headers.contains_key(UPGRADE) && !is_upgrade {
-        headers.remove(UPGRADE);
-    }
-    if !wants.trailers {
-        headers.remove(TRAILER);
-    }
-    headers.remove(KEEP_ALIVE);
-    // RFC 9112 §6.3: beside Transfer-Encoding a length means nothing.
-    if headers.remove(TRANSFER_ENCODING).is_some() {
-        headers.remove(CONTENT_LENGTH);
-    }
+}
+
+/// Cheaper than looking each of them up in a map that mostly has none.
+fn concerns_connection(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "upgrade"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy"
+    )
 }
 
 fn remove_listed(headers: &mut HeaderMap, connection: &HeaderValue, keep: fn(&HeaderName) -> bool) {

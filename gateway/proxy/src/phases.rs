@@ -1,7 +1,7 @@
 //! Runs the plugins of a request, phase by phase.
 
 use crate::bodies::{BodyFault, UpstreamStream};
-use crate::bodies::{BodySource, Progress};
+use crate::bodies::{BodySource, Progress, Sending};
 use crate::hop_by_hop::ClientWants;
 use crate::serve::Connection;
 use crate::worker::{Live, Worker};
@@ -23,6 +23,7 @@ pub(crate) struct Flow {
     pub(crate) connection: Rc<Connection>,
     pub(crate) wants: ClientWants,
     pub(crate) progress: Rc<Progress>,
+    pub(crate) sending: Sending,
     /// Instances that were chosen for this request, in order.
     pub(crate) selected: SmallVec<[InstanceIndex; 8]>,
     /// Whether the upstream was asked, or would have been: latency headers differ.

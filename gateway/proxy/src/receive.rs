@@ -1,6 +1,6 @@
-//! From hyper's request to an exchange: host, path, client address, request id.
+//! From a request to an exchange: host, path, client address, request id.
 
-use crate::bodies::{BodySource, Progress, UpstreamStream};
+use crate::bodies::{BodySource, ClientStream, Progress, Sending, UpstreamStream};
 use crate::hop_by_hop::clean_request;
 use crate::phases::Flow;
 use crate::real_ip;
@@ -8,45 +8,76 @@ use crate::serve::Connection;
 use crate::worker::Worker;
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::body::{Body, Incoming};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 use tidegate_model::normalize::normalize_path;
+use tidegate_net::gate::{GateLimits, RequestFault, check_h2, remove_ignored_headers};
 use tidegate_plugin::Exchange;
 use tidegate_plugin::body::RequestBody;
 use tidegate_plugin::exchange::{Client, Request, SnapshotView, Timings};
+
+/// A request as it came off its connection.
+pub(crate) struct Received {
+    pub(crate) method: Method,
+    pub(crate) target: PathAndQuery,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    /// `:authority` of HTTP/2.
+    pub(crate) authority: Option<HeaderValue>,
+    /// `None`: there is none.
+    pub(crate) body: Option<ClientStream>,
+    /// Why an HTTP/2 request is refused; the gate of HTTP/1 tells its connection.
+    pub(crate) fault: Option<RequestFault>,
+}
+
+impl Received {
+    /// From a stream of HTTP/2.
+    pub(crate) fn http2(request: http::Request<Incoming>, limits: &GateLimits) -> Self {
+        let (mut parts, incoming) = request.into_parts();
+        let fault = check_h2(&parts, limits).err();
+        remove_ignored_headers(&mut parts.headers);
+        let authority = parts.uri.authority();
+        let authority = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        let target = parts.uri.into_parts().path_and_query;
+        Self {
+            method: parts.method,
+            target: target.unwrap_or_else(|| PathAndQuery::from_static("/")),
+            version: parts.version,
+            headers: parts.headers,
+            authority,
+            body: (!incoming.is_end_stream()).then_some(ClientStream::Http2(incoming)),
+            fault,
+        }
+    }
+}
 
 /// Turns a request into a flow and its body.
 pub(crate) fn receive(
     worker: &Rc<Worker>,
     connection: &Rc<Connection>,
-    parts: Parts,
-    incoming: Incoming,
+    received: Received,
 ) -> (Box<Flow>, BodySource) {
-    let Parts {
+    let Received {
         method,
-        uri,
+        target,
         version,
         mut headers,
-        ..
-    } = parts;
-    let raw_host = match uri.authority() {
-        Some(authority) if version == Version::HTTP_2 => HeaderValue::from_str(authority.as_str()).ok(),
-        _ => headers.get(HOST).cloned(),
+        authority,
+        body,
+        fault: _,
+    } = received;
+    let raw_host = match authority {
+        Some(authority) => {
+            headers.insert(HOST, authority.clone());
+            Some(authority)
+        }
+        None => headers.get(HOST).cloned(),
     };
-    if version == Version::HTTP_2
-        && let Some(host) = &raw_host
-    {
-        headers.insert(HOST, host.clone());
-    }
     let wants = clean_request(&mut headers);
-    let target = uri
-        .into_parts()
-        .path_and_query
-        .unwrap_or_else(|| PathAndQuery::from_static("/"));
     let normalized_path = match normalize_path(target.path().as_bytes()) {
         Cow::Borrowed(_) => None,
         Cow::Owned(path) => Some(path.into_boxed_slice()),
@@ -74,19 +105,19 @@ pub(crate) fn receive(
     let view: Rc<dyn SnapshotView> = Rc::clone(&live) as Rc<dyn SnapshotView>;
     let x = Exchange::new(view, client, request, worker.request_id(), timings);
     let progress = Progress::new();
-    let body = if incoming.is_end_stream() {
-        BodySource::Empty
-    } else {
-        let limits = &worker.settings.client;
-        let deadline = worker.watchdog.deadline();
-        let progress = Rc::clone(&progress);
-        BodySource::Stream(Box::new(UpstreamStream::new(
-            incoming,
-            deadline,
-            limits.body_timeout,
-            limits.max_body_bytes,
-            progress,
-        )))
+    let body = match body {
+        None => BodySource::Empty,
+        Some(stream) => {
+            let limits = &worker.settings.client;
+            let deadline = worker.watchdog.deadline();
+            BodySource::Stream(Box::new(UpstreamStream::new(
+                stream,
+                deadline,
+                limits.body_timeout,
+                limits.max_body_bytes,
+                Rc::clone(&progress),
+            )))
+        }
     };
     let flow = Flow {
         x,
@@ -95,6 +126,7 @@ pub(crate) fn receive(
         connection: Rc::clone(connection),
         wants,
         progress,
+        sending: Sending::default(),
         selected: SmallVec::new(),
         is_proxied: false,
         is_counted_upstream: false,
@@ -103,7 +135,7 @@ pub(crate) fn receive(
     (Box::new(flow), body)
 }
 
-fn client(worker: &Worker, connection: &Connection, headers: &http::HeaderMap) -> Client {
+fn client(worker: &Worker, connection: &Connection, headers: &HeaderMap) -> Client {
     let mut client = Client {
         address: connection.client_address,
         port: connection.client_port,

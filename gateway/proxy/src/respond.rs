@@ -1,6 +1,6 @@
 //! From an answer or a reply to the response that the client gets (kong-core E.2).
 
-use crate::bodies::{BodyFault, ClientBody, Origin, UpstreamResponse};
+use crate::bodies::{BodyFault, ClientBody, Origin, ResponseStream, UpstreamResponse};
 use crate::forward::{Answer, ForwardFault};
 use crate::forwarded::{append_via, response_via, server};
 use crate::hop_by_hop::clean_response;
@@ -15,6 +15,7 @@ use tidegate_plugin::headers::{
     X_KONG_PROXY_LATENCY, X_KONG_REQUEST_ID, X_KONG_RESPONSE_LATENCY, X_KONG_UPSTREAM_LATENCY,
     X_KONG_UPSTREAM_STATUS,
 };
+use tidegate_plugin::log_record::response_head_size;
 use tidegate_plugin::{Reply, Source};
 
 impl Flow {
@@ -88,21 +89,25 @@ impl Flow {
         answer: Answer,
         read_timeout: Duration,
     ) -> Response<ClientBody> {
-        let Answer { response, lease } = answer;
-        let (parts, incoming) = response.into_parts();
+        let Answer { head, stream } = answer;
         self.x.source = Source::Service;
-        self.x.upstream_status = Some(parts.status);
-        self.x.response.status = parts.status;
-        self.x.response.headers = parts.headers;
-        let is_upgrade = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        self.x.upstream_status = Some(head.status);
+        self.x.response.status = head.status;
+        self.x.response.headers = head.headers;
+        let is_upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS;
         clean_response(&mut self.x.response.headers, self.wants, is_upgrade);
         if is_upgrade {
-            let upstream = lease.into_tunnel().filter(|_| self.wants.websocket);
-            let Some(upstream) = upstream else {
+            let ResponseStream::Http1(lease) = stream else {
+                return self.respond_status(StatusCode::BAD_GATEWAY);
+            };
+            let Some((upstream, read_ahead)) =
+                lease.connection.into_tunnel().filter(|_| self.wants.websocket)
+            else {
                 return self.respond_status(StatusCode::BAD_GATEWAY);
             };
             self.connection.upgrade(PendingTunnel {
                 upstream,
+                read_ahead,
                 idle_timeout: read_timeout,
             });
             self.x
@@ -117,7 +122,7 @@ impl Flow {
             return self.finish(Origin::Whole(None));
         }
         let deadline = self.worker.watchdog.deadline();
-        let body = UpstreamResponse::new(incoming, lease, deadline, read_timeout);
+        let body = UpstreamResponse::new(stream, deadline, read_timeout);
         if !self.wants_whole_response() {
             return self.finish(Origin::Upstream(body));
         }
@@ -174,6 +179,9 @@ impl Flow {
         *response.headers_mut() = if self.keeps_response_headers() {
             self.x.response.headers.clone()
         } else {
+            if self.x.request.version == http::Version::HTTP_2 {
+                self.x.response_head_bytes = Some(response_head_size(&self.x));
+            }
             std::mem::take(&mut self.x.response.headers)
         };
         response.map(|()| ClientBody::new(origin, self))
@@ -188,7 +196,7 @@ impl Flow {
                 let is_grpc = x.request.is_grpc() && x.source == Source::Service;
                 append_via(headers, response_via(is_grpc));
             }
-            if added.server && !headers.contains_key(SERVER) {
+            if added.server && !headers.keys().any(|name| *name == SERVER) {
                 headers.insert(SERVER, server());
             }
             let sent = x.timings.upstream_start.unwrap_or(x.timings.start);
@@ -296,5 +304,18 @@ fn add_charset(headers: &mut http::HeaderMap) {
 
 fn set_millis(headers: &mut http::HeaderMap, name: HeaderName, duration: Duration) {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    headers.insert(name, HeaderValue::from(millis));
+    // Most are short, and a static value costs no allocation.
+    let value = usize::try_from(millis)
+        .ok()
+        .and_then(|index| FEW_MILLIS.get(index))
+        .map_or_else(
+            || HeaderValue::from(millis),
+            |text| HeaderValue::from_static(text),
+        );
+    headers.insert(name, value);
 }
+
+const FEW_MILLIS: [&str; 20] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18",
+    "19",
+];

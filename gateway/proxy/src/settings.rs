@@ -170,8 +170,10 @@ pub struct ClientLimits {
     pub request_buffer_max_bytes: usize,
     /// Largest response that plugins may buffer whole.
     pub response_buffer_max_bytes: usize,
-    /// Requests per connection; 0: unlimited.
+    /// Requests per HTTP/1 connection; 0: unlimited.
     pub keepalive_requests: u64,
+    /// Requests per HTTP/2 connection; 0: unlimited.
+    pub http2_keepalive_requests: u64,
     /// From the first byte of a head to its end.
     pub header_timeout: Duration,
     /// Between two reads of a request body.
@@ -205,6 +207,7 @@ impl Default for ClientLimits {
             request_buffer_max_bytes: 8 * 1_024 * 1_024,
             response_buffer_max_bytes: 16 * 1_024 * 1_024,
             keepalive_requests: 10_000,
+            http2_keepalive_requests: 0,
             header_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(60),
             min_body_rate: 64,

@@ -1,31 +1,29 @@
 //! Upgraded connections: after 101 the gateway copies bytes both ways.
 
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tidegate_net::pool::TunnelEnd;
+use tidegate_net::connect::Connected;
 use tidegate_net::watchdog::Watchdog;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The upstream's half of a tunnel, waiting for the client's.
 pub(crate) struct PendingTunnel {
-    /// Resolves when hyper lets go of the upstream connection.
-    pub(crate) upstream: tokio::sync::oneshot::Receiver<TunnelEnd>,
+    /// The upstream connection.
+    pub(crate) upstream: Connected,
+    /// What the upstream sent after its 101.
+    pub(crate) read_ahead: Bytes,
     /// Longest silence of both sides.
     pub(crate) idle_timeout: Duration,
 }
 
 /// Copies until both sides are done, one fails, or neither says anything for too long.
-pub(crate) async fn run<I>(client: I, early: &[u8], pending: PendingTunnel, watchdog: &Rc<Watchdog>)
+pub(crate) async fn run<I>(mut client: I, early: &[u8], pending: PendingTunnel, watchdog: &Rc<Watchdog>)
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    I: AsyncRead + AsyncWrite + Unpin,
 {
-    let Ok(upstream) = pending.upstream.await else {
-        return;
-    };
-    let mut client = TokioIo::new(client);
-    let mut server = TokioIo::new(upstream.io);
-    if client.write_all(&upstream.read_ahead).await.is_err() || server.write_all(early).await.is_err() {
+    let mut server = pending.upstream;
+    if client.write_all(&pending.read_ahead).await.is_err() || server.write_all(early).await.is_err() {
         return;
     }
     let _ = client.flush().await;
@@ -54,8 +52,8 @@ where
 
 async fn pipe<R, W>(from: &mut R, to: &mut W, last: &std::cell::Cell<Instant>)
 where
-    R: tokio::io::AsyncRead + Unpin,
-    W: tokio::io::AsyncWrite + Unpin,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
 {
     let mut buffer = vec![0; 16 * 1_024];
     while let Ok(count) = from.read(&mut buffer).await {

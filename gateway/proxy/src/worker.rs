@@ -22,6 +22,7 @@ use tidegate_plan::Snapshot;
 use tidegate_plugin::Source;
 use tidegate_plugin::exchange::{RouteIndex, ServiceIndex, SnapshotView};
 use tidegate_plugin::identity::Identities;
+use tidegate_plugin::log_record::{request_size, response_size};
 use tidegate_plugin::services::Services;
 use tidegate_telemetry::access_log::{AccessLog, AccessRecord};
 use tidegate_telemetry::metrics::{Answered, AnsweredBy, RouteTable, WorkerMetrics};
@@ -32,6 +33,8 @@ pub struct Live {
     pub snapshot: Arc<Snapshot>,
     /// Series by route index.
     pub series: RouteTable,
+    /// Dropped last: whoever else holds it takes all of the above apart, and this thread does not.
+    _published: Arc<Published>,
 }
 
 impl SnapshotView for Live {
@@ -62,7 +65,9 @@ pub struct Shared {
     drained: tokio::sync::Notify,
 }
 
-struct Published {
+/// A snapshot in service with what belongs to it. Where it is dropped last, all of it is freed, which takes
+/// milliseconds: keep it past its last request on a thread that has the time.
+pub struct Published {
     snapshot: Arc<Snapshot>,
     series: RouteTable,
     upstream_tls: Box<UpstreamTlsSource>,
@@ -89,14 +94,21 @@ impl Shared {
         })
     }
 
-    /// Requests that arrive from now on are served by this snapshot.
-    pub fn publish(&self, snapshot: Arc<Snapshot>, series: RouteTable, upstream_tls: Box<UpstreamTlsSource>) {
-        self.live.store(Arc::new(Published {
+    /// Requests that arrive from now on are served by this snapshot. Returns what it replaces.
+    #[must_use = "freeing the old snapshot here takes milliseconds, or falls to a traffic thread"]
+    pub fn publish(
+        &self,
+        snapshot: Arc<Snapshot>,
+        series: RouteTable,
+        upstream_tls: Box<UpstreamTlsSource>,
+    ) -> Arc<Published> {
+        let replaced = self.live.swap(Arc::new(Published {
             snapshot,
             series,
             upstream_tls,
         }));
         self.version.fetch_add(1, Ordering::Release);
+        replaced
     }
 
     /// The snapshot in service.
@@ -262,15 +274,19 @@ impl Worker {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let random = {
             let mut random = self.random.borrow_mut();
-            (u128::from(random.u64(..)) << 64 | u128::from(random.u64(..))).to_be_bytes()
+            [random.u64(..), random.u64(..)]
         };
-        let mut text = Vec::with_capacity(32);
-        for byte in random {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0'));
+        let mut text = [0; 32];
+        for (half, number) in text.chunks_exact_mut(16).zip(random) {
+            for (place, digit) in half.iter_mut().enumerate() {
+                // Four bits point at one of sixteen digits.
+                *digit = DIGITS
+                    .get((number >> (place * 4)) as usize & 15)
+                    .copied()
+                    .unwrap_or(b'0');
             }
         }
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
+        HeaderValue::from_maybe_shared(bytes::Bytes::copy_from_slice(&text))
             .unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
@@ -303,8 +319,8 @@ impl Worker {
             } else {
                 AnsweredBy::Gateway
             },
-            request_bytes: x.request.head_size + x.request_body_bytes,
-            response_bytes: x.response_body_bytes,
+            request_bytes: request_size(x),
+            response_bytes: response_size(x),
             total,
             gateway: total.saturating_sub(upstream.unwrap_or_default()),
             upstream,
@@ -316,10 +332,11 @@ impl Worker {
 }
 
 fn take(shared: &Shared) -> Live {
-    let published = shared.live.load();
+    let published = shared.live.load_full();
     Live {
         snapshot: Arc::clone(&published.snapshot),
         series: published.series.clone(),
+        _published: published,
     }
 }
 
@@ -341,7 +358,7 @@ fn access_record(flow: &Flow, total: Duration, upstream: Option<Duration>) -> Ac
         host: &x.request.host,
         status: x.response.status.as_u16(),
         body_bytes: x.response_body_bytes,
-        request_bytes: x.request.head_size + x.request_body_bytes,
+        request_bytes: request_size(x),
         referer: x
             .request
             .headers

@@ -1,9 +1,24 @@
 use super::*;
 use futures_util::future::join_all;
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use tokio::task::LocalSet;
 
-/// Answers from a list, after a turn of the loop; counts the queries.
+thread_local! {
+    static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The clock of these tests, which only [`pass`] moves noticeably.
+pub(super) fn now() -> Instant {
+    Instant::now() + PASSED.get()
+}
+
+fn pass(time: Duration) {
+    PASSED.set(PASSED.get() + time);
+}
+
+/// Answers from a list, after some turns of the loop; counts the queries.
 #[derive(Clone, Default)]
 struct Script {
     answers: Rc<RefCell<VecDeque<Result<Answer, DnsError>>>>,
@@ -13,7 +28,10 @@ struct Script {
 impl Lookup for Script {
     fn lookup<'a>(&'a self, _: &'a str) -> LocalBoxFuture<'a, Result<Answer, DnsError>> {
         Box::pin(async {
-            tokio::task::yield_now().await;
+            // Every caller of a burst turns the query once, so it needs more turns than callers.
+            for _ in 0..12 {
+                tokio::task::yield_now().await;
+            }
             self.queries.set(self.queries.get() + 1);
             self.answers
                 .borrow_mut()
@@ -24,11 +42,7 @@ impl Lookup for Script {
 }
 
 fn plain(last: u8) -> Address {
-    Address {
-        ip: IpAddr::from([10, 0, 0, last]),
-        port: None,
-        weight: 1,
-    }
+    Address::plain(IpAddr::from([10, 0, 0, last]))
 }
 
 fn answer(last: u8, ttl: Duration) -> Result<Answer, DnsError> {
@@ -39,6 +53,8 @@ fn answer(last: u8, ttl: Duration) -> Result<Answer, DnsError> {
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
 
 async fn with(
     settings: DnsSettings,
@@ -82,18 +98,25 @@ async fn a_burst_for_an_unknown_name_asks_once_and_the_answer_is_kept() {
     .await;
 }
 
+/// Lets background queries end.
+async fn until(script: &Script, queries: usize) {
+    while script.queries.get() < queries {
+        tokio::task::yield_now().await;
+    }
+    tokio::task::yield_now().await;
+}
+
 #[tokio::test]
 async fn an_expired_answer_is_served_while_one_query_renews_it() {
     with(
         DnsSettings::default(),
-        [answer(1, Duration::ZERO), answer(2, HOUR)],
+        [answer(1, MINUTE), answer(2, HOUR)],
         async |dns, script| {
             assert_eq!(last(&dns.resolve("a.test").await), 1);
+            pass(MINUTE);
             assert_eq!(last(&dns.resolve("a.test").await), 1, "stale at once");
             assert_eq!(last(&dns.resolve("a.test").await), 1);
-            while script.queries.get() < 2 {
-                tokio::task::yield_now().await;
-            }
+            until(&script, 2).await;
             assert_eq!(last(&dns.resolve("a.test").await), 2);
         },
     )
@@ -101,19 +124,41 @@ async fn an_expired_answer_is_served_while_one_query_renews_it() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_leaves_the_stale_answer_in_place() {
+async fn a_failed_renewal_leaves_the_stale_answer_and_waits_before_the_next() {
     let failed = Err(DnsError::Other("timeout".into()));
     with(
         DnsSettings::default(),
-        [answer(1, Duration::ZERO), failed, answer(2, HOUR)],
+        [answer(1, MINUTE), failed, answer(2, HOUR)],
         async |dns, script| {
-            for _ in 0..2 {
-                assert_eq!(last(&dns.resolve("a.test").await), 1);
-            }
-            while script.queries.get() < 2 {
+            assert_eq!(last(&dns.resolve("a.test").await), 1);
+            pass(MINUTE);
+            assert_eq!(last(&dns.resolve("a.test").await), 1);
+            until(&script, 2).await;
+            assert_eq!(last(&dns.resolve("a.test").await), 1);
+            for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
+            assert_eq!(script.queries.get(), 2, "not again within `dns_error_ttl`");
+            pass(SECOND);
             assert_eq!(last(&dns.resolve("a.test").await), 1);
+            until(&script, 3).await;
+            assert_eq!(last(&dns.resolve("a.test").await), 2);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_gone_is_not_served_from_stale_answers() {
+    with(
+        DnsSettings::default(),
+        [answer(1, MINUTE), Err(DnsError::NotFound)],
+        async |dns, script| {
+            assert_eq!(last(&dns.resolve("a.test").await), 1);
+            pass(MINUTE);
+            assert_eq!(last(&dns.resolve("a.test").await), 1);
+            until(&script, 2).await;
+            assert_eq!(dns.resolve("a.test").await, Err(DnsError::NotFound));
         },
     )
     .await;
@@ -122,17 +167,46 @@ async fn a_failed_renewal_leaves_the_stale_answer_in_place() {
 #[tokio::test]
 async fn past_the_stale_time_the_request_waits_for_a_new_answer() {
     let settings = DnsSettings {
-        stale_ttl: Duration::ZERO,
+        stale_ttl: MINUTE,
         ..DnsSettings::default()
     };
+    with(settings, [answer(1, MINUTE), answer(2, HOUR)], async |dns, _| {
+        assert_eq!(last(&dns.resolve("a.test").await), 1);
+        pass(2 * MINUTE);
+        assert_eq!(last(&dns.resolve("a.test").await), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_with_a_ttl_of_0_serves_those_who_asked_and_nobody_else() {
     with(
-        settings,
-        [answer(1, Duration::ZERO), answer(2, HOUR)],
-        async |dns, _| {
-            assert_eq!(last(&dns.resolve("a.test").await), 1);
+        DnsSettings::default(),
+        [answer(1, Duration::ZERO), answer(2, Duration::ZERO)],
+        async |dns, script| {
+            let outcomes = join_all((0..3).map(|_| dns.resolve("a.test"))).await;
+            assert!(outcomes.iter().all(|outcome| last(outcome) == 1));
+            assert_eq!(dns.cached("a.test"), None);
             assert_eq!(last(&dns.resolve("a.test").await), 2);
+            assert_eq!(script.queries.get(), 2);
         },
     )
+    .await;
+}
+
+#[tokio::test]
+async fn a_configured_ttl_replaces_that_of_the_answer() {
+    let settings = DnsSettings {
+        valid_ttl: Some(HOUR),
+        ..DnsSettings::default()
+    };
+    with(settings, [answer(1, SECOND)], async |dns, script| {
+        let found = dns.resolve("a.test").await.unwrap();
+        assert!(found.expires() > now() + HOUR - MINUTE);
+        pass(HOUR - MINUTE);
+        assert_eq!(last(&dns.resolve("a.test").await), 1);
+        assert_eq!(script.queries.get(), 1);
+    })
     .await;
 }
 
@@ -193,25 +267,10 @@ async fn the_cache_holds_no_more_than_its_size() {
     .await;
 }
 
-#[test]
-fn addresses_take_turns_by_weight_and_keep_their_port() {
-    let list = vec![
-        plain(1),
-        Address {
-            port: Some(81),
-            weight: 2,
-            ..plain(2)
-        },
-    ];
-    let addresses = Addresses::new(list).unwrap();
-    let ports: Vec<_> = (0..6).map(|_| addresses.next(80).unwrap().port()).collect();
-    assert_eq!(ports, [80, 81, 81, 80, 81, 81]);
-    assert_eq!(Addresses::new(Vec::new()), None);
-}
-
 #[tokio::test]
 async fn the_hosts_file_is_honoured() {
-    let dns = Dns::new(SystemLookup::new().unwrap(), DnsSettings::default());
+    let service = Arc::new(NameService::load(&NameServiceSettings::default()));
+    let dns = Dns::new(SystemLookup::new(service).unwrap(), DnsSettings::default());
     let found = LocalSet::new().run_until(dns.resolve("localhost")).await.unwrap();
     assert!(found.list().iter().all(|address| address.ip.is_loopback()));
 }

@@ -50,9 +50,9 @@ enum Then {
     Break,
 }
 
-/// See the module.
+/// A client connection behind the request gate; `S` is the stream of bytes after TLS.
 #[derive(Debug)]
-pub(super) struct Gate<S> {
+pub struct Gate<S> {
     stream: S,
     limits: Rc<GateLimits>,
     state: Rc<ConnectionState>,
@@ -83,12 +83,9 @@ enum Linger {
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(
-        stream: S,
-        limits: Rc<GateLimits>,
-        state: Rc<ConnectionState>,
-        prefix: Vec<u8>,
-    ) -> Self {
+    /// Puts the gate before `stream`, from which `prefix` was read already.
+    #[must_use]
+    pub fn new(stream: S, limits: Rc<GateLimits>, state: Rc<ConnectionState>, prefix: Vec<u8>) -> Self {
         state.count_read(prefix.len());
         Self {
             stream,
@@ -107,7 +104,8 @@ impl<S> Gate<S> {
     }
 
     /// The stream, and the bytes that were read from it and not passed on.
-    pub(super) fn into_parts(mut self) -> (S, Vec<u8>) {
+    #[must_use]
+    pub fn into_parts(mut self) -> (S, Vec<u8>) {
         let mut rest = self.ready.split_off(self.ready_from.min(self.ready.len()));
         rest.append(&mut self.held);
         (self.stream, rest)

@@ -1,8 +1,9 @@
 //! Handshakes with clients.
 
 use super::certificates::version_name;
+use super::ciphers::openssl_name;
 use super::server::ServerTls;
-use rustls::{CipherSuite, ServerConnection};
+use rustls::ServerConnection;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -60,24 +61,9 @@ fn facts(session: &ServerConnection) -> TlsFacts {
         version: session.protocol_version().map_or("unknown", version_name),
         cipher: session
             .negotiated_cipher_suite()
-            .map_or("unknown", |suite| cipher_name(suite.suite())),
+            .map_or("unknown", |suite| openssl_name(suite.suite())),
         sni: session.server_name().map(Into::into),
         http2: session.alpn_protocol() == Some(b"h2"),
         client_verify: "NONE",
-    }
-}
-
-const fn cipher_name(suite: CipherSuite) -> &'static str {
-    match suite {
-        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
-        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
-        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-ECDSA-CHACHA20-POLY1305",
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
-        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-RSA-CHACHA20-POLY1305",
-        _ => "unknown",
     }
 }

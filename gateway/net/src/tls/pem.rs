@@ -83,6 +83,18 @@ pub fn ca_certificate_fault(pem: &str, now_unix: i64) -> Option<String> {
     })
 }
 
+/// When the first certificate of a chain ends, in Unix seconds.
+///
+/// # Errors
+/// Fails when there is no certificate or it cannot be read.
+pub fn expiry(pem: &str) -> Result<i64, PemError> {
+    let chain = parse_chain(pem)?;
+    let first = chain.first().ok_or_else(no_certificate)?;
+    let (_, certificate) =
+        X509Certificate::from_der(first).map_err(|error| PemError::Certificate(error.to_string()))?;
+    Ok(certificate.validity().not_after.timestamp())
+}
+
 /// SHA-256 of the first certificate, the content of `cert_digest`.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ pub struct UpstreamTlsOptions {
     pub verify_depth: Option<u8>,
     /// PEM texts of CA certificates that replace the trust store of the system; empty: the system's.
     pub ca_certificates: Vec<Arc<str>>,
+    /// The system's trust store counts beside `ca_certificates`.
+    pub trusts_system: bool,
     /// Shown when the upstream asks.
     pub client_certificate: Option<ClientCertificate>,
     /// HTTP/2 is offered by ALPN, and nothing else (gRPC); otherwise HTTP/1.1.
@@ -130,7 +132,11 @@ fn verifier(options: &UpstreamTlsOptions) -> Result<Arc<dyn ServerCertVerifier>,
 }
 
 fn own_roots(options: &UpstreamTlsOptions) -> Result<Arc<RootCertStore>, TlsError> {
-    let mut roots = RootCertStore::empty();
+    let mut roots = if options.trusts_system {
+        (*system_roots()).clone()
+    } else {
+        RootCertStore::empty()
+    };
     for pem in &options.ca_certificates {
         for certificate in parse_chain(pem)? {
             roots.add(certificate)?;

@@ -1,4 +1,4 @@
-use super::{WORKSPACE_ID, fields, head_size, query, record};
+use super::{WORKSPACE_ID, fields, query, record, response_head_size};
 use crate::context::HeaderCx;
 use crate::exchange::{Exchange, Tls, Try};
 use crate::identity::Credential;
@@ -56,6 +56,7 @@ fn attempt(x: &Exchange, failure: Option<(&'static str, u16)>) -> Try {
         address: [10, 0, 0, 1].into(),
         port: 80,
         started,
+        choice: Duration::from_micros(2_500),
         failure,
     }
 }
@@ -115,8 +116,9 @@ fn proxied_request_has_every_member() {
         record["response"]["headers"],
         json!({ "content-type": "text/plain", "x-a": ["1", "2"] })
     );
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-a: 1\r\nx-a: 2\r\n\r\n".len();
-    assert_eq!(head_size(finished.exchange()), head as u64);
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\ntransfer-encoding: chunked\r\n".len();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-a: 1\r\nx-a: 2\r\n\r\n".len() + date;
+    assert_eq!(response_head_size(finished.exchange()), head as u64);
     assert_eq!(record["response"]["size"], head + 5);
     assert_eq!(
         (&record["latencies"]["kong"], &record["latencies"]["proxy"]),
@@ -167,6 +169,10 @@ fn each_try_is_listed_and_failed_ones_tell_state_and_code() {
         tries
             .iter()
             .all(|attempt| attempt["balancer_start"].as_u64().unwrap() >= started_at)
+    );
+    assert_eq!(
+        (&tries[0]["balancer_latency"], &tries[0]["balancer_latency_ns"]),
+        (&json!(2), &json!(2_500_000))
     );
     assert!(tries[0]["balancer_start_ns"].as_u64().unwrap() / 1_000_000 >= started_at);
 }
@@ -285,4 +291,16 @@ fn query_arguments_are_decoded_and_repeated_ones_become_arrays() {
     ] {
         assert_eq!(query::decode(query), wanted, "{query}");
     }
+}
+
+#[test]
+fn a_head_that_was_compressed_counts_as_it_would_be_written() {
+    let harness = harness();
+    let finished = harness
+        .request("GET", "/a")
+        .header("X-A", "1")
+        .with(|x| x.request.head_size = 0)
+        .run();
+    let head = "GET /a HTTP/2.0\r\nhost: gateway.test\r\nx-a: 1\r\n\r\n".len();
+    assert_eq!(record(finished.exchange())["request"]["size"], head);
 }

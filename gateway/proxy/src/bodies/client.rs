@@ -7,9 +7,9 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tidegate_net::pool::Lease;
+use tidegate_net::pool::{Http1Lease, StreamLease};
 use tidegate_net::watchdog::Deadline;
 
 /// Where the bytes come from.
@@ -20,24 +20,83 @@ pub(crate) enum Origin {
     Upstream(UpstreamResponse),
 }
 
+impl Default for Origin {
+    fn default() -> Self {
+        Self::Whole(None)
+    }
+}
+
 /// A response body that gives its connection back at its end.
 pub(crate) struct UpstreamResponse {
-    incoming: Incoming,
-    lease: Option<Lease<UpstreamBody>>,
+    stream: ResponseStream,
     deadline: Deadline,
     timeout: Duration,
 }
 
-impl UpstreamResponse {
-    pub(crate) fn new(
+/// The connection that a response body is read from.
+pub(crate) enum ResponseStream {
+    /// HTTP/1.1.
+    Http1(Http1Lease<UpstreamBody>),
+    /// One stream of HTTP/2.
+    Http2 {
         incoming: Incoming,
-        lease: Lease<UpstreamBody>,
-        deadline: Deadline,
-        timeout: Duration,
-    ) -> Self {
+        /// Counts the stream.
+        _lease: StreamLease<UpstreamBody>,
+    },
+    /// The body ended, or broke.
+    Ended,
+}
+
+impl ResponseStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
+        let frame =
+            match self {
+                Self::Http1(lease) => ready!(lease.connection.poll_frame(cx))
+                    .map(|frame| frame.map_err(|_| ResponseBroken::Cut)),
+                Self::Http2 { incoming, .. } => ready!(Pin::new(incoming).poll_frame(cx))
+                    .map(|frame| frame.map_err(|_| ResponseBroken::Cut)),
+                Self::Ended => None,
+            };
+        match &frame {
+            Some(Err(_)) => *self = Self::Ended,
+            None | Some(Ok(_)) => self.end_if_complete(),
+        }
+        Poll::Ready(frame)
+    }
+
+    /// Gives the connection back as soon as its last byte is here.
+    fn end_if_complete(&mut self) {
+        let is_complete = match self {
+            Self::Http1(lease) => lease.connection.is_end(),
+            Self::Http2 { incoming, .. } => incoming.is_end_stream(),
+            Self::Ended => return,
+        };
+        if is_complete && let Self::Http1(lease) = std::mem::replace(self, Self::Ended) {
+            lease.give_back();
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(lease) => lease
+                .connection
+                .remaining()
+                .map_or_else(SizeHint::new, SizeHint::with_exact),
+            Self::Http2 { incoming, .. } => incoming.size_hint(),
+            Self::Ended => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl UpstreamResponse {
+    pub(crate) fn new(mut stream: ResponseStream, deadline: Deadline, timeout: Duration) -> Self {
+        stream.end_if_complete();
         Self {
-            incoming,
-            lease: Some(lease),
+            stream,
             deadline,
             timeout,
         }
@@ -47,9 +106,9 @@ impl UpstreamResponse {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.stream.poll_frame(cx) {
             Poll::Pending if self.deadline.is_expired() => {
-                self.lease = None;
+                self.stream = ResponseStream::Ended;
                 Poll::Ready(Some(Err(ResponseBroken::Stalled)))
             }
             Poll::Pending => {
@@ -58,16 +117,9 @@ impl UpstreamResponse {
                 }
                 Poll::Pending
             }
-            Poll::Ready(Some(Err(_))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(ResponseBroken::Cut)))
-            }
             Poll::Ready(frame) => {
                 self.deadline.disarm();
-                if frame.is_none() || self.incoming.is_end_stream() {
-                    self.give_back();
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| ResponseBroken::Cut)))
+                Poll::Ready(frame)
             }
         }
     }
@@ -85,20 +137,6 @@ impl UpstreamResponse {
         }
         Ok(all.freeze())
     }
-
-    fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-    }
-}
-
-impl Drop for UpstreamResponse {
-    fn drop(&mut self) {
-        if self.incoming.is_end_stream() {
-            self.give_back();
-        }
-    }
 }
 
 /// The upstream did not finish its response: the client's connection is cut, since the head is gone.
@@ -112,63 +150,122 @@ pub(crate) enum ResponseBroken {
     Stalled,
 }
 
-/// Response body as hyper sends it to the client. Dropping it drops the flow, which ends the exchange.
-pub(crate) struct ClientBody {
+/// The response body on its way, as a part of its flow.
+#[derive(Default)]
+pub(crate) struct Sending {
     origin: Origin,
-    flow: Option<Box<Flow>>,
     has_filters: bool,
     /// `last` was given to the filters.
     is_finished: bool,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
+}
+
+/// Response body as it is sent to the client. Dropping it drops the flow, which ends the exchange.
+pub(crate) enum ClientBody {
+    /// The body of an exchange.
+    Flow(Box<Flow>),
+    /// A body that belongs to no exchange.
+    Bare(Option<Bytes>),
 }
 
 impl ClientBody {
-    pub(crate) fn new(origin: Origin, flow: Box<Flow>) -> Self {
-        let has_filters = flow.has_body_filters();
-        Self {
+    pub(crate) fn new(origin: Origin, mut flow: Box<Flow>) -> Self {
+        flow.sending = Sending {
             origin,
-            has_filters,
-            flow: Some(flow),
+            has_filters: flow.has_body_filters(),
             is_finished: false,
             trailers: None,
-        }
+        };
+        Self::Flow(flow)
     }
 
-    /// A body that belongs to no exchange.
-    pub(crate) fn bare(bytes: Bytes) -> Self {
-        Self {
-            origin: Origin::Whole(Some(bytes)),
-            flow: None,
-            has_filters: false,
-            is_finished: false,
-            trailers: None,
+    /// Takes down the size of the head that was written.
+    pub(crate) fn note_head(&mut self, bytes: usize) {
+        if let Self::Flow(flow) = self {
+            flow.x.response_head_bytes = Some(bytes as u64);
         }
     }
+}
 
+impl Flow {
     fn filter(&mut self, chunk: Bytes, last: bool) -> Bytes {
-        self.is_finished |= last;
-        match &mut self.flow {
-            Some(flow) if self.has_filters => flow.body_filter(chunk, last),
-            _ => chunk,
+        self.sending.is_finished |= last;
+        if self.sending.has_filters {
+            self.body_filter(chunk, last)
+        } else {
+            chunk
         }
     }
 
     fn data(&mut self, chunk: Bytes) -> Frame<Bytes> {
-        if let Some(flow) = &mut self.flow {
-            flow.x.response_body_bytes += chunk.len() as u64;
-        }
+        self.x.response_body_bytes += chunk.len() as u64;
         Frame::data(chunk)
     }
 
     /// The end of the upstream's body: filters that held bytes back let them go.
-    fn finish(&mut self) -> Option<Frame<Bytes>> {
-        if !self.is_finished {
+    fn end_body(&mut self) -> Option<Frame<Bytes>> {
+        if !self.sending.is_finished {
             let held = self.filter(Bytes::new(), true);
             if !held.is_empty() {
                 return Some(self.data(held));
             }
         }
-        self.trailers.take().map(Frame::trailers)
+        self.sending
+            .trailers
+            .take()
+            .map(|trailers| Frame::trailers(*trailers))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
+        loop {
+            let (frame, last) = match &mut self.sending.origin {
+                Origin::Whole(bytes) => match bytes.take() {
+                    None => return Poll::Ready(self.end_body().map(Ok)),
+                    Some(bytes) => (Frame::data(bytes), true),
+                },
+                Origin::Upstream(upstream) => match ready!(upstream.poll_frame(cx)) {
+                    None => return Poll::Ready(self.end_body().map(Ok)),
+                    Some(Ok(frame)) => (frame, upstream.stream.is_end()),
+                    Some(Err(broken)) => {
+                        self.upstream_broke(broken);
+                        return Poll::Ready(Some(Err(broken)));
+                    }
+                },
+            };
+            match frame.into_data() {
+                Ok(chunk) => {
+                    let chunk = self.filter(chunk, last);
+                    if !chunk.is_empty() {
+                        return Poll::Ready(Some(Ok(self.data(chunk))));
+                    }
+                }
+                Err(frame) => {
+                    self.sending.trailers = frame.into_trailers().ok().map(Box::new);
+                    if let Some(frame) = self.end_body() {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Sending {
+    fn is_end(&self) -> bool {
+        let is_filtered = !self.has_filters || self.is_finished;
+        match &self.origin {
+            Origin::Whole(None) => is_filtered,
+            Origin::Whole(Some(bytes)) => bytes.is_empty() && !self.has_filters,
+            Origin::Upstream(upstream) => upstream.stream.is_end() && self.trailers.is_none() && is_filtered,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.origin {
+            _ if self.has_filters => SizeHint::new(),
+            Origin::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Origin::Upstream(upstream) => upstream.stream.size_hint(),
+        }
     }
 }
 
@@ -180,68 +277,23 @@ impl Body for ClientBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBroken>>> {
-        let this = self.get_mut();
-        loop {
-            let frame = match &mut this.origin {
-                Origin::Whole(bytes) => {
-                    let Some(bytes) = bytes.take() else {
-                        return Poll::Ready(this.finish().map(Ok));
-                    };
-                    let chunk = this.filter(bytes, true);
-                    if chunk.is_empty() {
-                        continue;
-                    }
-                    return Poll::Ready(Some(Ok(this.data(chunk))));
-                }
-                Origin::Upstream(upstream) => match upstream.poll_frame(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(this.finish().map(Ok)),
-                    Poll::Ready(Some(Err(broken))) => {
-                        if let Some(flow) = &mut this.flow {
-                            flow.upstream_broke(broken);
-                        }
-                        return Poll::Ready(Some(Err(broken)));
-                    }
-                    Poll::Ready(Some(Ok(frame))) => frame,
-                },
-            };
-            match frame.into_data() {
-                Ok(chunk) => {
-                    let last = matches!(&this.origin, Origin::Upstream(upstream) if upstream.incoming.is_end_stream());
-                    let chunk = this.filter(chunk, last);
-                    if !chunk.is_empty() {
-                        return Poll::Ready(Some(Ok(this.data(chunk))));
-                    }
-                }
-                Err(frame) => {
-                    this.trailers = frame.into_trailers().ok();
-                    if let Some(frame) = this.finish() {
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
-                }
-            }
+        match self.get_mut() {
+            Self::Flow(flow) => flow.poll_body(cx),
+            Self::Bare(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.origin {
-            Origin::Whole(None) => !self.has_filters || self.is_finished,
-            Origin::Whole(Some(bytes)) => bytes.is_empty() && !self.has_filters,
-            Origin::Upstream(upstream) => {
-                upstream.incoming.is_end_stream()
-                    && self.trailers.is_none()
-                    && (!self.has_filters || self.is_finished)
-            }
+        match self {
+            Self::Flow(flow) => flow.sending.is_end(),
+            Self::Bare(bytes) => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.has_filters {
-            return SizeHint::new();
-        }
-        match &self.origin {
-            Origin::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Origin::Upstream(upstream) => upstream.incoming.size_hint(),
+        match self {
+            Self::Flow(flow) => flow.sending.size_hint(),
+            Self::Bare(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
 }

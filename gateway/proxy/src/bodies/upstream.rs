@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+use tidegate_net::http1::{BodyFraming, RequestStream};
 use tidegate_net::watchdog::Deadline;
 
 /// Why a request body could not be read to its end.
@@ -54,6 +55,38 @@ impl Progress {
     }
 }
 
+/// A request body on its connection.
+pub(crate) enum ClientStream {
+    /// HTTP/1.1.
+    Http1(RequestStream),
+    /// One stream of HTTP/2.
+    Http2(Incoming),
+}
+
+impl ClientStream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let frame = match self {
+            Self::Http1(stream) => ready!(Pin::new(stream).poll_frame(cx)).map(Result::ok),
+            Self::Http2(incoming) => ready!(Pin::new(incoming).poll_frame(cx)).map(Result::ok),
+        };
+        Poll::Ready(frame.map(|frame| frame.ok_or(BodyFault::Broken)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(stream) => stream.is_end_stream(),
+            Self::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(stream) => stream.size_hint(),
+            Self::Http2(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
 /// The client's body while the request is being handled.
 pub(crate) enum BodySource {
     /// There is none.
@@ -77,7 +110,7 @@ pub(crate) enum UpstreamBody {
 /// A body that is read from the client as the upstream takes it.
 pub(crate) struct UpstreamStream {
     prefix: Option<Bytes>,
-    incoming: Incoming,
+    incoming: ClientStream,
     deadline: Deadline,
     timeout: Duration,
     max_bytes: u64,
@@ -86,7 +119,7 @@ pub(crate) struct UpstreamStream {
 
 impl UpstreamStream {
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: ClientStream,
         deadline: Deadline,
         timeout: Duration,
         max_bytes: u64,
@@ -144,7 +177,7 @@ impl UpstreamStream {
         if let Some(prefix) = self.prefix.take() {
             return Poll::Ready(Some(Ok(Frame::data(prefix))));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.incoming.poll_frame(cx) {
             Poll::Pending if self.deadline.is_expired() => {
                 Poll::Ready(Some(Err(self.fail(BodyFault::Timeout))))
             }
@@ -155,7 +188,7 @@ impl UpstreamStream {
                 Poll::Pending
             }
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
+            Poll::Ready(Some(Err(fault))) => Poll::Ready(Some(Err(self.fail(fault)))),
             Poll::Ready(Some(Ok(frame))) => {
                 self.deadline.disarm();
                 let received = self.progress.received.get() + frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -183,6 +216,38 @@ fn join(first: Option<Bytes>, rest: &[u8]) -> Bytes {
             all.extend_from_slice(&first);
             all.extend_from_slice(rest);
             all.freeze()
+        }
+    }
+}
+
+impl UpstreamBody {
+    /// How its length is told to the upstream. The length of a stream is what the client announced.
+    pub(crate) fn framing(&self) -> BodyFraming {
+        match self {
+            Self::Empty => BodyFraming::Empty,
+            body => body
+                .size_hint()
+                .exact()
+                .map_or(BodyFraming::Chunked, BodyFraming::Sized),
+        }
+    }
+
+    /// Back to what the request is handled with, when nothing was taken of it.
+    pub(crate) fn into_source(self) -> BodySource {
+        match self {
+            Self::Empty | Self::Whole(None) => BodySource::Empty,
+            Self::Whole(Some(bytes)) => BodySource::Whole(bytes),
+            Self::Stream(stream) => BodySource::Stream(stream),
+        }
+    }
+}
+
+impl From<BodySource> for UpstreamBody {
+    fn from(source: BodySource) -> Self {
+        match source {
+            BodySource::Empty => Self::Empty,
+            BodySource::Whole(bytes) => Self::Whole(Some(bytes)),
+            BodySource::Stream(stream) => Self::Stream(stream),
         }
     }
 }

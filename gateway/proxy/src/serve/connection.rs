@@ -96,7 +96,11 @@ impl Connection {
     pub(crate) fn begin_request(&self) -> Option<RequestFault> {
         self.requests.set(self.requests.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
-        let limit = self.worker.settings.client.keepalive_requests;
+        let limits = &self.worker.settings.client;
+        let limit = match self.gate {
+            Some(_) => limits.keepalive_requests,
+            None => limits.http2_keepalive_requests,
+        };
         if (limit != 0 && self.requests.get() >= limit) || self.worker.shared.is_draining() {
             self.closes.set(true);
         }

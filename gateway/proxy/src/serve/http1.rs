@@ -2,16 +2,18 @@
 
 use super::connection::{Connection, Ends, Watched};
 use super::request::handle;
+use crate::bodies::{ClientBody, ClientStream};
+use crate::receive::Received;
 use crate::tunnel;
 use crate::worker::Worker;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
-use std::future::poll_fn;
+use http::StatusCode;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use tidegate_net::gate::{GateLimits, GatedIo, Overdue};
+use tidegate_net::gate::{Gate, GateLimits, Overdue};
+use tidegate_net::http1::{ClientConnection, ResponseWriter};
 use tidegate_plugin::exchange::Tls;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -30,65 +32,134 @@ pub(crate) async fn serve<S>(
     let Some(state) = connection.gate.clone() else {
         return;
     };
-    let io = GatedIo::with_prefix(stream, Rc::clone(&limits), Rc::clone(&state), prefix);
-    let service = {
-        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
-        service_fn(move |request| {
-            let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
-            // Boxed: an idle connection then holds a pointer instead of room for a request's whole state.
-            Box::pin(async move { Ok::<_, Infallible>(handle(worker, connection, request).await) })
-        })
-    };
-    let mut builder = http1::Builder::new();
-    // The gate bounds and times heads; hyper's own limits stand behind it.
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .title_case_headers(true)
-        .half_close(false);
-    builder.max_buf_size(head_room(&limits));
-    if limits.max_header_count > 100 {
-        builder.max_headers(limits.max_header_count);
-    }
-    let handle = io.upgrade_handle();
-    let mut serving = Box::pin(builder.serve_connection(io, service));
+    let client = ClientConnection::new(
+        Gate::new(stream, Rc::clone(&limits), Rc::clone(&state), prefix),
+        limits.max_header_count,
+    );
     let watched = Watched::new(state);
     worker.watch(&watched);
-    let mut is_closing = false;
-    let ended = poll_fn(|cx| {
+    let is_between = Cell::new(true);
+    let ended = {
+        let mut serving = pin!(exchanges(&worker, &connection, &client, &is_between));
+        poll_fn(|cx| {
+            watched.remember(cx.waker());
+            if let Some(overdue) = watched.overdue() {
+                return Poll::Ready(Ended::Overdue(overdue));
+            }
+            if worker.shared.is_draining() && is_between.get() && connection.is_idle() {
+                return Poll::Ready(Ended::Closed);
+            }
+            serving.as_mut().poll(cx)
+        })
+        .await
+    };
+    match ended {
+        Ended::Overdue(overdue) => note_overdue(&worker, overdue),
+        Ended::Left => {}
+        Ended::Closed => close(&worker, &watched, &client).await,
+        Ended::Upgraded => {
+            if let Some(pending) = connection.take_tunnel()
+                && let Some((stream, early)) = client.into_stream()
+            {
+                tunnel::run(stream, &early, pending, &worker.watchdog).await;
+            }
+        }
+    }
+}
+
+/// How a connection ended.
+enum Ended {
+    /// By one side's wish, between two exchanges.
+    Closed,
+    /// The client left, or its response broke off.
+    Left,
+    /// The client was too slow.
+    Overdue(Overdue),
+    /// It is a tunnel now.
+    Upgraded,
+}
+
+/// One exchange after another; `is_between` tells when none is in hand.
+async fn exchanges<S>(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    client: &ClientConnection<S>,
+    is_between: &Cell<bool>,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut writer = ResponseWriter::new();
+    loop {
+        is_between.set(true);
+        let next = client.next_request().await;
+        is_between.set(false);
+        let head = match next {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ended::Closed,
+            Err(error) => {
+                tracing::error!(%error, "a request passed the gate that cannot be read");
+                return Ended::Left;
+            }
+        };
+        let asked = head.asked();
+        let received = Received {
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            headers: head.headers,
+            authority: None,
+            body: client.body().map(ClientStream::Http1),
+            fault: None,
+        };
+        let response = {
+            let mut handling = pin!(handle(worker, connection, received));
+            poll_fn(|cx| match handling.as_mut().poll(cx) {
+                Poll::Ready(response) => Poll::Ready(Some(response)),
+                Poll::Pending => client.poll_left(cx).map(|()| None),
+            })
+            .await
+        };
+        let Some(response) = response else {
+            return Ended::Left;
+        };
+        let (parts, body) = response.into_parts();
+        match writer
+            .send(client, &asked, &parts, body, ClientBody::note_head)
+            .await
+        {
+            Err(_) => return Ended::Left,
+            Ok(_) if parts.status == StatusCode::SWITCHING_PROTOCOLS => return Ended::Upgraded,
+            Ok(false) => return Ended::Closed,
+            Ok(true) => {}
+        }
+    }
+}
+
+/// Closes politely, within the deadlines of a client that does not read.
+async fn close<S>(worker: &Rc<Worker>, watched: &Watched, client: &ClientConnection<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut closing = pin!(client.shutdown());
+    let overdue = poll_fn(|cx| {
         watched.remember(cx.waker());
-        if let Some(overdue) = watched.overdue() {
-            return Poll::Ready(Err(Some(overdue)));
+        match watched.overdue() {
+            Some(overdue) => Poll::Ready(Some(overdue)),
+            None => closing.as_mut().poll(cx).map(|()| None),
         }
-        if worker.shared.is_draining() && !is_closing && connection.is_idle() {
-            is_closing = true;
-            serving.as_mut().graceful_shutdown();
-        }
-        serving.as_mut().poll(cx).map_err(|_| None)
     })
     .await;
-    drop(serving);
-    if let Err(overdue) = ended {
-        note_overdue(&worker, overdue);
-        return;
-    }
-    if let Some(pending) = connection.take_tunnel()
-        && let Some((stream, early)) = handle.into_stream()
-    {
-        tunnel::run(TokioIo::new(stream), &early, pending, &worker.watchdog).await;
+    if let Some(overdue) = overdue {
+        note_overdue(worker, overdue);
     }
 }
 
-/// Room for a head at its limits with the request line and what the gate may add when it rewrites one.
-fn head_room(limits: &GateLimits) -> usize {
-    (limits.max_request_line * 3 + limits.max_header_bytes + 16 * 1_024).max(16 * 1_024)
-}
-
-fn note_overdue(worker: &Worker, overdue: Option<Overdue>) {
+fn note_overdue(worker: &Worker, overdue: Overdue) {
     match overdue {
-        Some(Overdue::Idle) | None => {}
-        Some(Overdue::Head) => worker.metrics.refused("slow_head"),
-        Some(Overdue::Body) => worker.metrics.refused("slow_body"),
-        Some(Overdue::Write) => worker.metrics.refused("slow_reader"),
+        Overdue::Idle => {}
+        Overdue::Head => worker.metrics.refused("slow_head"),
+        Overdue::Body => worker.metrics.refused("slow_body"),
+        Overdue::Write => worker.metrics.refused("slow_reader"),
     }
 }

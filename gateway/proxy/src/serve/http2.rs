@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Ends};
 use super::request::handle;
+use crate::receive::Received;
 use crate::worker::Worker;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -32,7 +33,10 @@ pub(crate) async fn serve<I>(
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
         service_fn(move |request| {
             let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
-            async move { Ok::<_, Infallible>(handle(worker, connection, request).await) }
+            async move {
+                let received = Received::http2(request, &connection.limits);
+                Ok::<_, Infallible>(handle(&worker, &connection, received).await)
+            }
         })
     };
     let mut builder = http2::Builder::new(LocalExecutor);

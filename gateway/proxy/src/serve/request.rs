@@ -3,17 +3,18 @@
 use super::connection::Connection;
 use crate::bodies::{BodySource, ClientBody, UpstreamStream};
 use crate::phases::{Ending, Flow};
-use crate::receive::receive;
+use crate::receive::{Received, receive};
 use crate::reply::{Producer, status_page};
 use crate::worker::Worker;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use std::panic::AssertUnwindSafe;
+use http::{HeaderValue, Response, StatusCode};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
-use tidegate_net::gate::{RequestFault, check_h2, remove_ignored_headers};
+use std::task::Poll;
+use tidegate_net::gate::RequestFault;
 use tidegate_plugin::body::RequestBody;
 use tidegate_plugin::{Reply, Source};
 
@@ -23,57 +24,59 @@ const REPEATABLE_BODY: usize = 8 * 1_024;
 
 /// Answers a request. A panic ends that exchange alone.
 pub(super) async fn handle(
-    worker: Rc<Worker>,
-    connection: Rc<Connection>,
-    request: Request<Incoming>,
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    received: Received,
 ) -> Response<ClientBody> {
     worker.metrics.requests.increment();
     worker.metrics.requests_in_flight.increment();
-    let fault = connection.begin_request();
-    match AssertUnwindSafe(answer(&worker, &connection, request, fault))
-        .catch_unwind()
-        .await
-    {
-        Ok(response) => response,
-        Err(_) => {
-            worker.metrics.panics.increment();
-            connection.close_after_response();
-            tracing::error!("an exchange panicked; its client got 500, other exchanges go on");
-            let mut response = Response::new(ClientBody::bare(Bytes::from_static(
-                b"{\"message\":\"An unexpected error occurred\"}",
-            )));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response.headers_mut().insert(
-                http::header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json; charset=utf-8"),
-            );
-            response
+    let begun = catch_unwind(AssertUnwindSafe(|| begin(worker, connection, received)));
+    let answered = match begun {
+        Ok(Begun::Answered(response)) => return response,
+        Ok(Begun::Runs(flow, body)) => {
+            let mut running = pin!(run(flow, body));
+            poll_fn(|cx| {
+                let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
+                polled.map_or_else(|panic| Poll::Ready(Err(panic)), |polled| polled.map(Ok))
+            })
+            .await
         }
-    }
+        Err(panic) => Err(panic),
+    };
+    answered.unwrap_or_else(|_| after_panic(worker, connection))
 }
 
-async fn answer(
-    worker: &Rc<Worker>,
-    connection: &Rc<Connection>,
-    request: Request<Incoming>,
-    fault: Option<RequestFault>,
-) -> Response<ClientBody> {
-    let (mut parts, incoming) = request.into_parts();
-    let mut fault = fault;
-    if connection.gate.is_none() {
-        fault = check_h2(&parts, &connection.limits).err();
-        remove_ignored_headers(&mut parts.headers);
-    }
-    let (mut flow, body) = receive(worker, connection, parts, incoming);
+fn after_panic(worker: &Worker, connection: &Connection) -> Response<ClientBody> {
+    worker.metrics.panics.increment();
+    connection.close_after_response();
+    tracing::error!("an exchange panicked; its client got 500, other exchanges go on");
+    let mut response = Response::new(ClientBody::Bare(Some(Bytes::from_static(
+        b"{\"message\":\"An unexpected error occurred\"}",
+    ))));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}
+
+enum Begun {
+    Answered(Response<ClientBody>),
+    Runs(Box<Flow>, BodySource),
+}
+
+/// Takes a request in; one that the gate refused is answered here.
+fn begin(worker: &Rc<Worker>, connection: &Rc<Connection>, mut received: Received) -> Begun {
+    let fault = connection.begin_request().or_else(|| received.fault.take());
+    let (flow, body) = receive(worker, connection, received);
     if let Some(fault) = fault {
-        return flow.refuse(fault);
+        return Begun::Answered(flow.refuse(fault));
     }
-    if flow.announces_too_much() {
-        flow.select_global();
-        connection.close_after_response();
-        return flow.respond_status(StatusCode::PAYLOAD_TOO_LARGE);
+    if !matches!(body, BodySource::Empty) && flow.announces_too_much() {
+        return Begun::Answered(flow.refuse_length());
     }
-    run(flow, body).await
+    Begun::Runs(flow, body)
 }
 
 async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> {
@@ -136,6 +139,12 @@ impl Flow {
             );
         }
         self.respond(Reply::error(status, fault.message), Producer::HttpLayer)
+    }
+
+    fn refuse_length(mut self: Box<Self>) -> Response<ClientBody> {
+        self.select_global();
+        self.connection.close_after_response();
+        self.respond_status(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
     fn announces_too_much(&self) -> bool {

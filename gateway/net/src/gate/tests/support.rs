@@ -1,10 +1,11 @@
 //! A hyper server behind the gate that notes what it saw and echoes bodies.
 
-use crate::gate::{ConnectionState, GateLimits, GatedIo};
+use crate::gate::{ConnectionState, Gate, GateLimits};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -115,7 +116,7 @@ pub(super) fn exchange(pieces: &[&[u8]], limits: GateLimits) -> Outcome {
 
 async fn serve(io: tokio::io::DuplexStream, limits: GateLimits, seen: Rc<RefCell<Vec<Seen>>>) {
     let state = Rc::new(ConnectionState::default());
-    let io = GatedIo::new(io, Rc::new(limits), Rc::clone(&state));
+    let io = TokioIo::new(Gate::new(io, Rc::new(limits), Rc::clone(&state), Vec::new()));
     let service = service_fn(|request| answer(request, Rc::clone(&state), Rc::clone(&seen)));
     let connection = hyper::server::conn::http1::Builder::new()
         .max_headers(300)

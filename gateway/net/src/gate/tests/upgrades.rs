@@ -1,9 +1,11 @@
 use super::support::GOOD;
-use crate::gate::{ConnectionState, GateLimits, GatedIo, Reading};
+use crate::gate::{ConnectionState, Gate, Reading};
+use crate::http1::{ClientConnection, ResponseWriter};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -13,32 +15,31 @@ const UPGRADE: &str =
 
 /// Serves until the connection is upgraded; returns the stream and what was read beyond the requests.
 async fn serve(server: DuplexStream, state: Rc<ConnectionState>) -> (DuplexStream, Vec<u8>) {
-    let io = GatedIo::new(server, Rc::new(GateLimits::default()), Rc::clone(&state));
-    let service = service_fn(|request: Request<Incoming>| {
-        let state = Rc::clone(&state);
-        async move {
-            assert_eq!(state.take_fault(), None);
-            // Another turn of the loop, so that later bytes are there while the upgrade is undecided.
-            tokio::task::yield_now().await;
-            let mut response = Response::new(Full::<Bytes>::default());
-            if request.headers().contains_key("upgrade") {
-                state.accept_upgrade();
-                *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-                response
-                    .headers_mut()
-                    .insert("upgrade", "websocket".parse().unwrap());
-            }
-            state.finish_request();
-            Ok::<_, Infallible>(response)
+    let gate = Gate::new(server, Rc::default(), Rc::clone(&state), Vec::new());
+    let connection = ClientConnection::new(gate, 100);
+    let mut writer = ResponseWriter::new();
+    while let Some(request) = connection.next_request().await.unwrap() {
+        assert_eq!(state.take_fault(), None);
+        // Another turn of the loop, so that later bytes are there while the upgrade is undecided.
+        tokio::task::yield_now().await;
+        let mut response = Response::new(Full::<Bytes>::default());
+        let is_upgrade = request.headers.contains_key("upgrade");
+        if is_upgrade {
+            state.accept_upgrade();
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
-    });
-    let handle = io.upgrade_handle();
-    hyper::server::conn::http1::Builder::new()
-        .serve_connection(io, service)
-        .await
-        .unwrap();
+        state.finish_request();
+        let (parts, body) = response.into_parts();
+        writer
+            .send(&connection, &request.asked(), &parts, body, |_, _| {})
+            .await
+            .unwrap();
+        if is_upgrade {
+            break;
+        }
+    }
     assert!(state.is_upgraded());
-    handle.into_stream().expect("hyper has let go of the connection")
+    connection.into_stream().expect("no body holds the connection")
 }
 
 #[tokio::test]
@@ -80,7 +81,7 @@ async fn bytes_after_a_declined_upgrade_are_requests() {
         .await
         .unwrap();
     let checked = Rc::clone(&state);
-    let io = GatedIo::new(server, Rc::new(GateLimits::default()), Rc::clone(&state));
+    let io = TokioIo::new(Gate::new(server, Rc::default(), Rc::clone(&state), Vec::new()));
     let service = service_fn(move |_: Request<Incoming>| {
         let status = checked.take_fault().map_or(200, |fault| fault.status);
         checked.finish_request();

@@ -1,0 +1,309 @@
+//! A filter as a kind of plugin.
+
+use crate::abi::instance::Instance;
+use crate::background;
+use crate::generation::{Generation, Passage};
+use crate::host::{FailureKind, FilterHost};
+use crate::meta::FilterMeta;
+use crate::module::{FilterModule, LoadError};
+use crate::options::{FailurePolicy, FilterOptions};
+use crate::pool::{NoInstance, WorkerPool};
+use crate::run::Run;
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use http::StatusCode;
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use tidegate_model::schema::{self, RecordSchema};
+use tidegate_plugin::kind::Fault;
+use tidegate_plugin::{
+    BuildCx, BuildError, Exchange, Filter, FilterFault, FilterNeeds, FilterRun, Kind, Phase, PhaseSet, Plugin,
+};
+
+/// A module under its name, to be attached with configurations.
+pub struct FilterKind {
+    name: &'static str,
+    shared_name: Arc<str>,
+    host: Arc<FilterHost>,
+    module: FilterModule,
+    meta: FilterMeta,
+    options: FilterOptions,
+    schema: OnceLock<&'static RecordSchema>,
+}
+
+impl FilterKind {
+    /// `options` hold where the filter's metadata says nothing.
+    #[must_use]
+    pub fn new(
+        host: &Arc<FilterHost>,
+        name: &str,
+        module: FilterModule,
+        meta: FilterMeta,
+        options: FilterOptions,
+    ) -> Self {
+        Self {
+            name: interned(name),
+            shared_name: name.into(),
+            host: Arc::clone(host),
+            options: meta.options.clone().unwrap_or(options),
+            module,
+            meta,
+            schema: OnceLock::new(),
+        }
+    }
+
+    /// The module.
+    #[must_use]
+    pub const fn module(&self) -> &FilterModule {
+        &self.module
+    }
+
+    /// Its metadata.
+    #[must_use]
+    pub const fn meta(&self) -> &FilterMeta {
+        &self.meta
+    }
+
+    /// Options of attachments that set none.
+    #[must_use]
+    pub const fn options(&self) -> &FilterOptions {
+        &self.options
+    }
+
+    /// An instance with a configuration as Kong's chains give it: a string as it is, anything else as JSON. Starts one
+    /// guest to try it; must not run on a worker.
+    ///
+    /// # Errors
+    /// When the configuration breaks the schema, the module does not link, or the guest refuses it.
+    pub fn attach(&self, config: &Value, options: FilterOptions) -> Result<Arc<WasmFilter>, BuildError> {
+        if let Some((place, message)) = self.meta.check(config).into_iter().next() {
+            return Err(fault(&place, message));
+        }
+        self.attach_unchecked(config, options)
+    }
+
+    /// As [`FilterKind::attach`], for a configuration of any type and no schema, as data planes take it.
+    ///
+    /// # Errors
+    /// When the module does not link, or the guest refuses the configuration.
+    pub fn attach_unchecked(
+        &self,
+        config: &Value,
+        options: FilterOptions,
+    ) -> Result<Arc<WasmFilter>, BuildError> {
+        let configuration = match config {
+            Value::Null => Bytes::new(),
+            Value::String(text) => Bytes::copy_from_slice(text.as_bytes()),
+            other => Bytes::from(other.to_string()),
+        };
+        let generation = Generation::new(
+            &self.host,
+            &self.shared_name,
+            &self.module,
+            configuration,
+            options,
+        )
+        .map_err(|error: LoadError| fault("", error.to_string()))?;
+        if !generation.module.unknown_imports.is_empty() {
+            tracing::warn!(
+                filter = self.name,
+                imports = generation.module.unknown_imports.join(", "),
+                "a filter imports functions that nobody knows: calling them fails"
+            );
+        }
+        let generation = Arc::new(generation);
+        let pulse = self.host.engine.ticker.pulse();
+        let canary = Instance::boot(&generation, pulse);
+        canary
+            .map(|mut canary| canary.shut_down())
+            .map_err(|error| fault("", error.to_string()))?;
+        Ok(Arc::new(WasmFilter { generation }))
+    }
+}
+
+/// `/a/0` below the configuration.
+fn fault(place: &str, message: String) -> BuildError {
+    BuildError {
+        path: format!("config{}", place.replace('/', ".")),
+        message,
+    }
+}
+
+/// Names live as long as the process: a filter that is loaded again has the same one.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock();
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.insert(name);
+    name
+}
+
+impl Kind for FilterKind {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Kong runs filters after all plugins.
+    fn priority(&self) -> i32 {
+        0
+    }
+
+    fn phases(&self) -> PhaseSet {
+        PhaseSet::of(&[Phase::Access, Phase::HeaderFilter, Phase::BodyFilter, Phase::Log])
+    }
+
+    /// The members that the JSON Schema names, of any type: the schema itself is applied when an instance is built.
+    fn schema(&self) -> &'static RecordSchema {
+        self.schema.get_or_init(|| {
+            let properties = self
+                .meta
+                .config_schema()
+                .and_then(|schema| schema.get("properties"));
+            let names = properties
+                .and_then(Value::as_object)
+                .into_iter()
+                .flat_map(|members| members.keys());
+            let fields = names
+                .map(|name| schema::any().named(interned(name), ""))
+                .collect();
+            Box::leak(Box::new(RecordSchema {
+                fields,
+                ..RecordSchema::default()
+            }))
+        })
+    }
+
+    fn build(&self, config: &Value, _: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
+        let filter = self.attach(config, self.options.clone())?;
+        Ok(filter)
+    }
+}
+
+/// A filter with a configuration, in service as long as a snapshot holds it.
+pub struct WasmFilter {
+    generation: Arc<Generation>,
+}
+
+impl WasmFilter {
+    pub(crate) const fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// The filter's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.generation.name
+    }
+
+    /// Its options.
+    #[must_use]
+    pub fn options(&self) -> &FilterOptions {
+        &self.generation.options
+    }
+
+    /// Failures by kind since it was built (`tidegate_filter_traps_total`).
+    pub fn failures(&self) -> impl Iterator<Item = (FailureKind, u64)> {
+        self.generation.failures()
+    }
+
+    /// Whether it failed so often that it is out of service.
+    #[must_use]
+    pub fn is_tripped(&self) -> bool {
+        self.generation.circuit.is_tripped()
+    }
+
+    /// Instances on the calling worker.
+    #[must_use]
+    pub fn live_instances(&self) -> usize {
+        WorkerPool::of(&self.generation).live()
+    }
+
+    fn refusal(
+        &self,
+        status: StatusCode,
+        retry_after: Option<u32>,
+        message: &str,
+    ) -> Option<Box<FilterFault>> {
+        (self.generation.options.failure_policy == FailurePolicy::Closed).then(|| {
+            Box::new(FilterFault {
+                status,
+                retry_after,
+                fault: Fault::plugin(format!("filter {}: {message}", self.generation.name)),
+            })
+        })
+    }
+}
+
+impl Drop for WasmFilter {
+    fn drop(&mut self) {
+        self.generation.retire();
+    }
+}
+
+impl Plugin for WasmFilter {
+    fn filter(self: Arc<Self>) -> Option<Arc<dyn Filter>> {
+        Some(self)
+    }
+}
+
+impl Filter for WasmFilter {
+    fn needs(&self) -> FilterNeeds {
+        let has =
+            |callback: &str| self.generation.module.has(callback) && self.generation.options.grants(callback);
+        FilterNeeds {
+            request_body: has("proxy_on_request_body"),
+            request_trailers: has("proxy_on_request_trailers"),
+            response_body: has("proxy_on_response_body"),
+            response_trailers: has("proxy_on_response_trailers"),
+        }
+    }
+
+    fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>> {
+        let generation = &self.generation;
+        if let Passage::Tripped(pause) = generation.circuit.ask() {
+            let seconds = u32::try_from(pause.as_secs())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1);
+            let refusal = self.refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some(seconds),
+                "it is out of service",
+            );
+            return refusal.map_or(Ok(None), Err);
+        }
+        let lease = match WorkerPool::of(generation).lease() {
+            Ok(lease) => lease,
+            Err(NoInstance::Busy(live)) => {
+                if generation.may_warn() {
+                    tracing::warn!(filter = self.name(), live, "all instances of a filter are in use");
+                }
+                let refusal = self.refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    None,
+                    "all its instances are in use",
+                );
+                return refusal.map_or(Ok(None), Err);
+            }
+            Err(NoInstance::Boot(error)) => {
+                generation.count_failure(FailureKind::Host);
+                generation.circuit.fail();
+                tracing::error!(filter = self.name(), %error, "a filter cannot be started");
+                let refusal = self.refusal(StatusCode::INTERNAL_SERVER_ERROR, None, "it cannot be started");
+                return refusal.map_or(Ok(None), Err);
+            }
+        };
+        match Run::start(lease, x) {
+            Ok(run) => Ok(Some(Box::new(run))),
+            Err(refusal) => refusal.map_or(Ok(None), Err),
+        }
+    }
+
+    fn background(self: Arc<Self>, worker: usize) -> Option<LocalBoxFuture<'static, ()>> {
+        Some(Box::pin(background::drive(self, worker)))
+    }
+}

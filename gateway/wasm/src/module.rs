@@ -1,0 +1,357 @@
+//! Takes a file for a filter, or says why it is none.
+
+mod sections;
+
+use crate::artefacts::{self, ArtefactCache, ModuleDigest, Origin};
+use crate::engine::FilterEngine;
+use wasmtime::{ExternType, FuncType, Module, ModuleExport, ValType};
+
+/// Version of the proxy-wasm ABI that a module declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the versions")]
+pub enum AbiVersion {
+    V0_1_0,
+    V0_2_0,
+    V0_2_1,
+}
+
+impl AbiVersion {
+    /// `0.2.1`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V0_1_0 => "0.1.0",
+            Self::V0_2_0 => "0.2.0",
+            Self::V0_2_1 => "0.2.1",
+        }
+    }
+}
+
+/// A module that is fit to be a filter, compiled.
+pub struct FilterModule {
+    pub(crate) module: Module,
+    /// Digest of its bytes.
+    pub digest: ModuleDigest,
+    /// Length of its bytes.
+    pub size: usize,
+    /// The ABI that it speaks.
+    pub abi: AbiVersion,
+    /// Whether it was compiled by rustc: its SDK takes fewer statuses for granted.
+    pub is_rust: bool,
+    /// Imports that no host function answers, as `module.name`.
+    pub unknown_imports: Vec<String>,
+    /// Callbacks that it exports.
+    pub callbacks: Vec<&'static str>,
+    /// Bytes of memory that an instance has at its start.
+    pub initial_memory_bytes: u64,
+    /// Where its compiled form came from.
+    pub origin: Origin,
+    pub(crate) exports: [Option<ModuleExport>; CALLBACKS.len()],
+}
+
+/// Why a file is not a filter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum LoadError {
+    #[error("the module has {size} bytes, more than the {max} allowed")]
+    TooLarge { size: usize, max: usize },
+    #[error("not a WebAssembly module: it does not begin with `\\0asm`")]
+    NotWasm,
+    #[error("this is a component; components are not taken here, a proxy-wasm module is expected")]
+    Component,
+    #[error("WebAssembly version {0} is not supported, only 1")]
+    Version(u32),
+    #[error("the module is broken: {0}")]
+    Broken(String),
+    #[error(
+        "this is a command: it exports `_start` and no proxy-wasm ABI marker; build the filter as a library (cdylib, reactor)"
+    )]
+    Command,
+    #[error("`{0}` marks an ABI that this gateway does not speak; known are 0.1.0, 0.2.0 and 0.2.1")]
+    ForeignAbi(String),
+    #[error("missing or unknown ABI version: the module exports no `proxy_abi_version_*` function")]
+    NoAbi,
+    #[error("the module does not export its memory as `memory`")]
+    NoMemory,
+    #[error("the module's memory is {0}; a single 32-bit, unshared memory is expected")]
+    Memory(&'static str),
+    #[error("the module needs {needed} bytes of memory at its start, more than the {max} allowed")]
+    MemoryTooLarge { needed: u64, max: u64 },
+    #[error(
+        "the module exports no allocator (`proxy_on_memory_allocate` or `malloc`), yet imports `{0}`, which returns data"
+    )]
+    NoAllocator(String),
+    #[error("the export `{name}` has the type {found}; {expected} is expected")]
+    ExportType {
+        name: String,
+        found: String,
+        expected: String,
+    },
+    #[error("the import `{name}` has the type {found}; {expected} is expected")]
+    ImportType {
+        name: String,
+        found: String,
+        expected: String,
+    },
+    #[error("the import `{0}` is a {1}; only functions can be imported")]
+    ImportKind(String, &'static str),
+    #[error("the filter cannot be started: {0}")]
+    Start(String),
+}
+
+/// What a module must keep within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModuleLimits {
+    /// Bytes of the module itself.
+    pub max_module_bytes: usize,
+    /// Bytes of memory at its start.
+    pub max_memory_bytes: u64,
+}
+
+impl Default for ModuleLimits {
+    fn default() -> Self {
+        Self {
+            max_module_bytes: 64 << 20,
+            max_memory_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Every callback with the number of its `i32` parameters (a second number where versions differ) and of its results.
+pub(crate) const CALLBACKS: [(&str, &[usize], usize); 24] = [
+    ("proxy_on_context_create", &[2], 0),
+    ("proxy_on_vm_start", &[2], 1),
+    ("proxy_validate_configuration", &[2], 1),
+    ("proxy_on_configure", &[2], 1),
+    ("proxy_on_tick", &[1], 0),
+    ("proxy_on_queue_ready", &[2], 0),
+    ("proxy_on_foreign_function", &[3], 0),
+    ("proxy_on_request_headers", &[2, 3], 1),
+    ("proxy_on_request_body", &[3], 1),
+    ("proxy_on_request_trailers", &[2], 1),
+    ("proxy_on_request_metadata", &[2], 1),
+    ("proxy_on_response_headers", &[2, 3], 1),
+    ("proxy_on_response_body", &[3], 1),
+    ("proxy_on_response_trailers", &[2], 1),
+    ("proxy_on_response_metadata", &[2], 1),
+    ("proxy_on_http_call_response", &[5], 0),
+    ("proxy_on_grpc_receive_initial_metadata", &[3], 0),
+    ("proxy_on_grpc_receive", &[3], 0),
+    ("proxy_on_grpc_receive_trailing_metadata", &[3], 0),
+    ("proxy_on_grpc_close", &[3], 0),
+    ("proxy_on_done", &[1], 1),
+    ("proxy_on_log", &[1], 0),
+    ("proxy_on_delete", &[1], 0),
+    ("proxy_on_memory_allocate", &[1], 1),
+];
+
+impl FilterModule {
+    /// Checks and compiles a module, through the cache when there is one.
+    ///
+    /// # Errors
+    /// The reason for which it cannot be a filter.
+    pub fn load(
+        engine: &FilterEngine,
+        cache: Option<&ArtefactCache>,
+        wasm: &[u8],
+        limits: ModuleLimits,
+    ) -> Result<Self, LoadError> {
+        check_preamble(wasm, limits)?;
+        let digest = artefacts::digest(wasm);
+        let (module, origin) = match cache {
+            Some(cache) => cache.module(engine, wasm, &digest).map_err(LoadError::Broken)?,
+            None => (
+                artefacts::compile(engine, wasm).map_err(LoadError::Broken)?,
+                Origin::Compiled,
+            ),
+        };
+        let abi = abi_version(&module)?;
+        let initial_memory_bytes = check_memory(&module, limits)?;
+        check_imports(&module)?;
+        let callbacks = check_callbacks(&module)?;
+        check_allocator(&module)?;
+        Ok(Self {
+            digest,
+            size: wasm.len(),
+            abi,
+            is_rust: sections::is_made_by_rustc(wasm),
+            unknown_imports: Vec::new(),
+            callbacks,
+            initial_memory_bytes,
+            origin,
+            exports: CALLBACKS.map(|(name, ..)| module.get_export_index(name)),
+            module,
+        })
+    }
+
+    pub(crate) fn has(&self, callback: &str) -> bool {
+        self.callbacks.contains(&callback)
+    }
+
+    /// The same compiled module, to be bound another time.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            module: self.module.clone(),
+            callbacks: self.callbacks.clone(),
+            unknown_imports: self.unknown_imports.clone(),
+            exports: self.exports,
+            ..*self
+        }
+    }
+}
+
+fn check_preamble(wasm: &[u8], limits: ModuleLimits) -> Result<(), LoadError> {
+    if wasm.len() > limits.max_module_bytes {
+        return Err(LoadError::TooLarge {
+            size: wasm.len(),
+            max: limits.max_module_bytes,
+        });
+    }
+    let Some(([b'\0', b'a', b's', b'm'], rest)) = wasm.split_first_chunk::<4>() else {
+        return Err(LoadError::NotWasm);
+    };
+    match rest.first_chunk::<4>() {
+        Some([1, 0, 0, 0]) => Ok(()),
+        Some([_, _, 1, 0]) => Err(LoadError::Component),
+        Some(version) => Err(LoadError::Version(u32::from_le_bytes(*version))),
+        None => Err(LoadError::Broken(
+            "it ends within its first eight bytes".to_owned(),
+        )),
+    }
+}
+
+fn abi_version(module: &Module) -> Result<AbiVersion, LoadError> {
+    let mut known = None;
+    let mut foreign = None;
+    for export in module.exports().filter(|export| export.ty().func().is_some()) {
+        let version = match export.name() {
+            "proxy_abi_version_0_1_0" => AbiVersion::V0_1_0,
+            "proxy_abi_version_0_2_0" => AbiVersion::V0_2_0,
+            "proxy_abi_version_0_2_1" => AbiVersion::V0_2_1,
+            name if name.starts_with("proxy_abi_") => {
+                foreign = Some(name.to_owned());
+                continue;
+            }
+            _ => continue,
+        };
+        known = known.max(Some(version));
+    }
+    match (known, foreign) {
+        (Some(version), _) => Ok(version),
+        (None, Some(name)) => Err(LoadError::ForeignAbi(name)),
+        (None, None) if module.get_export("_start").is_some() => Err(LoadError::Command),
+        (None, None) => Err(LoadError::NoAbi),
+    }
+}
+
+fn check_memory(module: &Module, limits: ModuleLimits) -> Result<u64, LoadError> {
+    let Some(ExternType::Memory(memory)) = module.get_export("memory") else {
+        return Err(LoadError::NoMemory);
+    };
+    if memory.is_64() {
+        return Err(LoadError::Memory("64-bit"));
+    }
+    if memory.is_shared() {
+        return Err(LoadError::Memory("shared"));
+    }
+    let needed = memory.minimum().saturating_mul(memory.page_size());
+    if needed > limits.max_memory_bytes {
+        return Err(LoadError::MemoryTooLarge {
+            needed,
+            max: limits.max_memory_bytes,
+        });
+    }
+    Ok(needed)
+}
+
+fn check_imports(module: &Module) -> Result<(), LoadError> {
+    for import in module.imports() {
+        let kind = match import.ty() {
+            ExternType::Func(_) => continue,
+            ExternType::Memory(_) => "memory",
+            ExternType::Table(_) => "table",
+            ExternType::Global(_) => "global",
+            ExternType::Tag(_) => "tag",
+        };
+        return Err(LoadError::ImportKind(
+            format!("{}.{}", import.module(), import.name()),
+            kind,
+        ));
+    }
+    Ok(())
+}
+
+fn check_callbacks(module: &Module) -> Result<Vec<&'static str>, LoadError> {
+    let mut found = Vec::new();
+    for (name, arities, results) in CALLBACKS {
+        let Some(export) = module.get_export(name) else {
+            continue;
+        };
+        let is_right = export.func().is_some_and(|ty| {
+            is_plain(ty) && arities.contains(&ty.params().len()) && ty.results().len() == results
+        });
+        if !is_right {
+            let arity = arities
+                .iter()
+                .map(usize::to_string)
+                .collect::<Vec<_>>()
+                .join(" or ");
+            return Err(LoadError::ExportType {
+                name: name.to_owned(),
+                found: describe(&export),
+                expected: format!("a function of {arity} i32 with {results} results"),
+            });
+        }
+        found.push(name);
+    }
+    Ok(found)
+}
+
+fn check_allocator(module: &Module) -> Result<(), LoadError> {
+    let has_allocator = ["proxy_on_memory_allocate", "malloc"].iter().any(|name| {
+        module.get_export(name).is_some_and(|export| {
+            export
+                .func()
+                .is_some_and(|ty| is_plain(ty) && ty.params().len() == 1 && ty.results().len() == 1)
+        })
+    });
+    if has_allocator {
+        return Ok(());
+    }
+    const RETURNS_DATA: [&str; 10] = [
+        "proxy_get_configuration",
+        "proxy_get_buffer_bytes",
+        "proxy_get_header_map_pairs",
+        "proxy_get_header_map_value",
+        "proxy_get_property",
+        "proxy_get_status",
+        "proxy_get_shared_data",
+        "proxy_dequeue_shared_queue",
+        "proxy_call_foreign_function",
+        "proxy_resolve_shared_queue_name",
+    ];
+    let wants_data = module
+        .imports()
+        .find(|import| import.module() == "env" && RETURNS_DATA.contains(&import.name()))
+        .map(|import| import.name().to_owned());
+    wants_data.map_or(Ok(()), |import| Err(LoadError::NoAllocator(import)))
+}
+
+fn is_plain(ty: &FuncType) -> bool {
+    let is_i32 = |ty: ValType| matches!(ty, ValType::I32);
+    ty.params().all(is_i32) && ty.results().all(is_i32)
+}
+
+/// A type in words, for refusals.
+pub(crate) fn describe(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(ty) => ty.to_string(),
+        ExternType::Memory(_) => "memory".to_owned(),
+        ExternType::Table(_) => "table".to_owned(),
+        ExternType::Global(_) => "global".to_owned(),
+        ExternType::Tag(_) => "tag".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

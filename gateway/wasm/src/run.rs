@@ -1,0 +1,639 @@
+//! A filter's part in one exchange: turns the runner's calls into callbacks, and their answers into what goes on.
+
+mod calls;
+
+use crate::abi::instance::{Failure, Instance};
+use crate::abi::state::{Head, Lane};
+use crate::background::Lingering;
+use crate::options::{FailurePolicy, HeadersPause, Resume};
+use crate::pool::{Lease, WorkerPool, note_failure};
+use bytes::Bytes;
+pub(crate) use calls::{Calls, deliver};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tidegate_plugin::kind::{Fault, Side};
+use tidegate_plugin::{Direction, Exchange, FilterEvent, FilterFault, FilterRun, Flow, Hold};
+use tokio::time::{Instant, Sleep};
+
+/// One exchange on one instance.
+pub(crate) struct Run {
+    lease: Option<Lease>,
+    pool: Rc<WorkerPool>,
+    stream: u32,
+    calls: Calls,
+    /// Ends a pause that takes too long.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// What passes by once the filter is out of the game.
+    passing: [Passing; 2],
+    is_finished: bool,
+}
+
+#[derive(Default)]
+struct Passing {
+    body: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+/// Which part of a message a callback was for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Head,
+    Body,
+    Trailers,
+}
+
+const BOTH: [Direction; 2] = [Direction::Request, Direction::Response];
+
+impl Run {
+    pub(crate) fn start(lease: Lease, x: &mut Exchange) -> Result<Self, Option<Box<FilterFault>>> {
+        let mut run = Self {
+            pool: Rc::clone(lease.pool()),
+            lease: Some(lease),
+            stream: 0,
+            calls: Calls::default(),
+            timer: None,
+            passing: Default::default(),
+            is_finished: false,
+        };
+        match run.with(|vm| vm.create_stream(x)) {
+            Some(Ok(stream)) => run.stream = stream,
+            Some(Err(failure)) => return Err(run.fail(failure, x)),
+            None => {}
+        }
+        Ok(run)
+    }
+
+    /// Acts on the instance; `None` when the run has none any more.
+    fn with<R>(&mut self, act: impl FnOnce(&mut Instance) -> R) -> Option<R> {
+        let lease = self.lease.as_ref()?;
+        Some(act(&mut lease.vm().borrow_mut()))
+    }
+
+    /// Notices that another stream's failure took a shared instance away.
+    fn check(&mut self) -> Option<Flow> {
+        let is_lost = self.with(|vm| vm.is_poisoned)?;
+        if !is_lost {
+            return None;
+        }
+        self.give_up();
+        Some(self.verdict(FilterFault {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            retry_after: None,
+            fault: Fault::plugin(format!(
+                "filter {}: its shared instance failed",
+                self.pool.generation().name
+            )),
+        }))
+    }
+
+    /// Runs a callback and obeys its answer.
+    fn drive(
+        &mut self,
+        x: &mut Exchange,
+        (direction, part): (Direction, Part),
+        call: impl FnOnce(&mut Instance, u32, &mut Exchange) -> Result<Option<i32>, Failure>,
+    ) -> Flow {
+        let stream = self.stream;
+        let Some(called) = self.with(|vm| call(vm, stream, x)) else {
+            return Flow::Continue;
+        };
+        self.calls.absorb(self.lease.as_ref(), stream);
+        match called {
+            Ok(answer) => self.decide(x, direction, part, answer.unwrap_or(0)),
+            Err(failure) => self.failed(failure, x),
+        }
+    }
+
+    /// Local response before close before going on; then what the callback answered.
+    fn decide(&mut self, x: &mut Exchange, direction: Direction, part: Part, action: i32) -> Flow {
+        if let Some(flow) = self.ending(direction) {
+            return flow;
+        }
+        let id = self.stream;
+        let pauses_all = self.pool.generation().options.headers_pause == HeadersPause::StopAll;
+        let paused = self.with(|vm| {
+            let stream = vm.state().stream_mut(id)?;
+            let lane = stream.lane(direction);
+            if std::mem::take(&mut lane.wants_resume) {
+                return None;
+            }
+            let hold = hold(part, action, pauses_all)?;
+            if part == Part::Body && action == 3 {
+                lane.body = Bytes::new();
+            }
+            lane.is_paused = true;
+            Some(if lane.is_complete && part != Part::Head {
+                Hold::All
+            } else {
+                hold
+            })
+        });
+        if let Some(hold) = paused.flatten() {
+            return Flow::Pause(hold);
+        }
+        let ends = part == Part::Head && action == 2;
+        match self.release(x, direction) {
+            Flow::Continue if ends => Flow::ContinueAndEnd,
+            flow => flow,
+        }
+    }
+
+    /// An answer of the filter's own, or a reset.
+    fn ending(&mut self, direction: Direction) -> Option<Flow> {
+        let id = self.stream;
+        self.with(|vm| {
+            let stream = vm.state().stream_mut(id)?;
+            if let Some(reply) = stream.reply.take() {
+                for lane in [&mut stream.request, &mut stream.response] {
+                    lane.is_paused = false;
+                    lane.body = Bytes::new();
+                    lane.trailers = None;
+                }
+                stream.request.release();
+                if direction == Direction::Response {
+                    stream.response.release();
+                }
+                return Some(Flow::Reply(reply));
+            }
+            std::mem::take(&mut stream.wants_close).then_some(Flow::Close)
+        })?
+    }
+
+    /// Lets a direction go on, and sees to its length.
+    fn release(&mut self, x: &mut Exchange, direction: Direction) -> Flow {
+        self.timer = None;
+        let id = self.stream;
+        let fits = self.with(|vm| {
+            let Some(stream) = vm.state().stream_mut(id) else {
+                return true;
+            };
+            let lane = stream.lane(direction);
+            let fits = settle_length(lane, x, direction);
+            lane.release();
+            fits
+        });
+        if fits == Some(false) {
+            tracing::error!(
+                filter = &*self.pool.generation().name,
+                "wasm_length_mismatch: a filter changed a body whose length was announced; the stream is reset"
+            );
+            return Flow::Close;
+        }
+        Flow::Continue
+    }
+
+    fn failed(&mut self, failure: Failure, x: &mut Exchange) -> Flow {
+        match self.fail(failure, x) {
+            Some(fault) => Flow::Fail(fault),
+            None => Flow::Continue,
+        }
+    }
+
+    /// Writes the failure down and leaves the instance. `None`: the exchange goes on without the filter.
+    fn fail(&mut self, failure: Failure, x: &Exchange) -> Option<Box<FilterFault>> {
+        let request_id = x.request_id.to_str().ok().map(str::to_owned);
+        let message = format!(
+            "filter {}: {} in {}",
+            self.pool.generation().name,
+            failure.kind.as_str(),
+            failure.callback.name()
+        );
+        self.with(|vm| note_failure(vm, failure, request_id));
+        self.give_up();
+        let fault = FilterFault {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            retry_after: None,
+            fault: Fault::plugin(message),
+        };
+        (self.pool.generation().options.failure_policy == FailurePolicy::Closed).then(|| Box::new(fault))
+    }
+
+    fn verdict(&self, fault: FilterFault) -> Flow {
+        match self.pool.generation().options.failure_policy {
+            FailurePolicy::Closed => Flow::Fail(Box::new(fault)),
+            FailurePolicy::Open => Flow::Continue,
+        }
+    }
+
+    /// Leaves the instance; what it held passes by.
+    fn give_up(&mut self) {
+        let id = self.stream;
+        let held = self.with(|vm| {
+            let state = vm.state();
+            state.cancel_calls(id);
+            let held = state.stream_mut(id).map(|stream| {
+                [&mut stream.request, &mut stream.response].map(|lane| Passing {
+                    body: std::mem::take(&mut lane.body),
+                    trailers: lane.trailers.take(),
+                })
+            });
+            vm.forget_stream(id);
+            held
+        });
+        if let Some(held) = held.flatten() {
+            self.passing = held;
+        }
+        self.timer = None;
+        self.calls = Calls::default();
+        self.lease = None;
+    }
+
+    fn pass(&mut self, direction: Direction) -> &mut Passing {
+        let [request, response] = &mut self.passing;
+        match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        }
+    }
+
+    fn head(&mut self, x: &mut Exchange, direction: Direction, end_of_stream: bool) -> Flow {
+        if let Some(flow) = self.check() {
+            return flow;
+        }
+        let entries = match direction {
+            // Four pseudo-headers; the authority stands for the host.
+            Direction::Request => {
+                x.request.headers.len() + 4 - usize::from(x.request.headers.contains_key(HOST))
+            }
+            Direction::Response => x.response.headers.len() + 1,
+        };
+        let entries = i32::try_from(entries).unwrap_or(i32::MAX);
+        self.drive(x, (direction, Part::Head), |vm, id, x| {
+            vm.head(id, direction, x, (entries, end_of_stream))
+        })
+    }
+
+    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow {
+        if let Some(flow) = self.check() {
+            append(&mut self.pass(direction).body, chunk);
+            return flow;
+        }
+        let (id, max) = (self.stream, self.pool.generation().options.max_body_bytes);
+        let mut chunk = Some(chunk);
+        let is_held = self.with(|vm| {
+            let lane = vm.state().stream_mut(id)?.lane(direction);
+            let was_holding = !lane.body.is_empty();
+            lane.append(chunk.take()?);
+            lane.is_complete = end_of_stream;
+            // A single chunk that passes through may be larger: nothing was held back for it.
+            Some(!was_holding || lane.body.len() <= max)
+        });
+        match is_held.flatten() {
+            Some(true) => {}
+            Some(false) => return self.overflow(direction),
+            None => {
+                if let Some(chunk) = chunk {
+                    append(&mut self.pass(direction).body, chunk);
+                }
+                return Flow::Continue;
+            }
+        }
+        self.drive(x, (direction, Part::Body), |vm, id, x| vm.body(id, direction, x))
+    }
+
+    /// More was held back than may be.
+    fn overflow(&mut self, direction: Direction) -> Flow {
+        self.give_up();
+        let status = match direction {
+            Direction::Request => StatusCode::PAYLOAD_TOO_LARGE,
+            Direction::Response => StatusCode::BAD_GATEWAY,
+        };
+        self.verdict(FilterFault {
+            status,
+            retry_after: None,
+            fault: Fault {
+                side: Side::Plugin,
+                message: format!(
+                    "filter {}: it holds back more of a body than it may",
+                    self.pool.generation().name
+                ),
+                is_retryable: false,
+            },
+        })
+    }
+
+    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
+        if let Some(flow) = self.check() {
+            self.pass(direction).trailers = Some(trailers);
+            return flow;
+        }
+        let id = self.stream;
+        let mut trailers = Some(trailers);
+        self.with(|vm| {
+            if let Some(stream) = vm.state().stream_mut(id) {
+                stream.lane(direction).trailers = trailers.take();
+            }
+        });
+        if let Some(trailers) = trailers {
+            self.pass(direction).trailers = Some(trailers);
+            return Flow::Continue;
+        }
+        self.drive(x, (direction, Part::Trailers), |vm, id, x| {
+            vm.trailers(id, direction, x)
+        })
+    }
+
+    /// What the guest left to be done, by this callback or another one that acted on the stream.
+    fn pending_event(&mut self, x: &mut Exchange) -> Option<FilterEvent> {
+        let (id, stream_direction) = (self.stream, self.active_direction());
+        match self.ending(stream_direction) {
+            Some(Flow::Reply(reply)) => return Some(FilterEvent::Reply(reply)),
+            Some(_) => return Some(FilterEvent::Close),
+            None => {}
+        }
+        for direction in BOTH {
+            let resumes = self.with(|vm| {
+                let lane = vm.state().stream_mut(id)?.lane(direction);
+                (std::mem::take(&mut lane.wants_resume) && lane.is_paused).then_some(())
+            });
+            if resumes.flatten().is_some() {
+                return Some(match self.release(x, direction) {
+                    Flow::Continue => FilterEvent::Resume(direction),
+                    _ => FilterEvent::Close,
+                });
+            }
+        }
+        None
+    }
+
+    fn active_direction(&mut self) -> Direction {
+        let id = self.stream;
+        let is_answered = self.with(|vm| {
+            let stream = vm.state().stream(id);
+            stream.is_some_and(|stream| stream.response.head != Head::Unseen)
+        });
+        if is_answered == Some(true) {
+            Direction::Response
+        } else {
+            Direction::Request
+        }
+    }
+
+    fn paused(&mut self) -> Option<Direction> {
+        let id = self.stream;
+        self.with(|vm| {
+            let stream = vm.state().stream_mut(id)?;
+            BOTH.into_iter()
+                .find(|direction| stream.lane(*direction).is_paused)
+        })?
+    }
+
+    /// After a failure outside of a callback of the runner's: what it is told.
+    fn failure_event(&mut self, failure: Failure, x: &mut Exchange) -> Option<FilterEvent> {
+        let paused = self.paused();
+        match (self.fail(failure, x), paused) {
+            (Some(fault), _) => Some(FilterEvent::Fail(fault)),
+            (None, Some(direction)) => Some(FilterEvent::Resume(direction)),
+            (None, None) => None,
+        }
+    }
+
+    /// Kong's filters expect to go on when their last call has ended.
+    fn resume_automatically(&mut self) {
+        if self.pool.generation().options.resume != Resume::Auto {
+            return;
+        }
+        let id = self.stream;
+        self.with(|vm| {
+            let state = vm.state();
+            if state.outstanding(id) > 0 {
+                return;
+            }
+            if let Some(stream) = state.stream_mut(id) {
+                for lane in [&mut stream.request, &mut stream.response] {
+                    lane.wants_resume |= lane.is_paused;
+                }
+            }
+        });
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<FilterEvent> {
+        let Some(direction) = self.paused() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let limit = Duration::from_millis(self.pool.generation().options.pause_timeout_ms);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.pool
+            .generation()
+            .count_failure(crate::host::FailureKind::Timeout);
+        self.give_up();
+        let fault = FilterFault {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            retry_after: None,
+            fault: Fault::plugin(format!(
+                "filter {}: it paused for too long",
+                self.pool.generation().name
+            )),
+        };
+        Poll::Ready(match self.verdict(fault) {
+            Flow::Fail(fault) => FilterEvent::Fail(fault),
+            _ => FilterEvent::Resume(direction),
+        })
+    }
+
+    fn end(&mut self, mut x: Option<&mut Exchange>) {
+        if std::mem::replace(&mut self.is_finished, true) {
+            return;
+        }
+        let id = self.stream;
+        let is_poisoned = self.with(|vm| {
+            vm.state().cancel_calls(id);
+            vm.is_poisoned
+        });
+        if is_poisoned != Some(false) {
+            self.with(|vm| vm.forget_stream(id));
+            return;
+        }
+        self.calls = Calls::default();
+        let Some(done) = self.with(|vm| vm.done(id, x.as_deref_mut())) else {
+            return;
+        };
+        match done {
+            Ok(true) => self.conclude(x),
+            Ok(false) => self.linger(Some(id)),
+            Err(failure) => self.note_end(failure, x.as_deref()),
+        }
+    }
+
+    fn conclude(&mut self, mut x: Option<&mut Exchange>) {
+        let id = self.stream;
+        match self.with(|vm| vm.log_and_delete(id, x.as_deref_mut())) {
+            Some(Err(failure)) => self.note_end(failure, x.as_deref()),
+            Some(Ok(())) => {
+                self.pool.generation().circuit.succeed();
+                if self.with(|vm| !vm.state().new_calls.is_empty()) == Some(true) {
+                    self.linger(None);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn note_end(&mut self, failure: Failure, x: Option<&Exchange>) {
+        let request_id = x.and_then(|x| x.request_id.to_str().ok()).map(str::to_owned);
+        let id = self.stream;
+        self.with(|vm| {
+            note_failure(vm, failure, request_id);
+            vm.forget_stream(id);
+        });
+    }
+
+    /// Hands the instance over: it has calls under way, or a stream whose end it put off.
+    fn linger(&mut self, stream: Option<u32>) {
+        if let Some(lease) = self.lease.take() {
+            let lingering = Lingering::new(lease, (self.stream, stream), self.pool.generation());
+            self.pool.linger(lingering);
+        }
+    }
+}
+
+/// How a callback's answer pauses, if it does. The numbers of heads and bodies differ.
+fn hold(part: Part, action: i32, pauses_all: bool) -> Option<Hold> {
+    match (part, action) {
+        (_, 0) | (Part::Head, 2) => None,
+        (Part::Head, 1) if pauses_all => Some(Hold::All),
+        (Part::Head, 1 | 3) | (Part::Body, 1 | 3) => Some(Hold::Body),
+        _ => Some(Hold::All),
+    }
+}
+
+fn append(held: &mut Bytes, chunk: Bytes) {
+    let mut lane = Lane {
+        body: std::mem::take(held),
+        ..Lane::default()
+    };
+    lane.append(chunk);
+    *held = lane.body;
+}
+
+/// Keeps `Content-Length` true. `false`: the head is gone and what it announced does not hold.
+fn settle_length(lane: &mut Lane, x: &mut Exchange, direction: Direction) -> bool {
+    let headers = match direction {
+        Direction::Request => &mut x.request.headers,
+        Direction::Response => &mut x.response.headers,
+    };
+    let length = lane.body.len() as u64;
+    if lane.head == Head::Held {
+        if lane.is_body_changed && lane.is_complete {
+            headers.remove(TRANSFER_ENCODING);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        } else if lane.is_body_changed {
+            headers.remove(CONTENT_LENGTH);
+        }
+        let announced = headers.get(CONTENT_LENGTH);
+        lane.announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+    }
+    lane.passed += length;
+    let Some(announced) = lane.announced.filter(|_| lane.is_body_changed) else {
+        return true;
+    };
+    lane.passed <= announced && (!lane.is_complete || lane.passed == announced)
+}
+
+impl FilterRun for Run {
+    fn request_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
+        self.head(x, Direction::Request, end_of_stream)
+    }
+
+    fn request_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
+        self.body(x, Direction::Request, chunk, end_of_stream)
+    }
+
+    fn request_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
+        self.trailers(x, Direction::Request, trailers)
+    }
+
+    fn response_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
+        self.head(x, Direction::Response, end_of_stream)
+    }
+
+    fn response_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
+        self.body(x, Direction::Response, chunk, end_of_stream)
+    }
+
+    fn response_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
+        self.trailers(x, Direction::Response, trailers)
+    }
+
+    fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {
+        let paused = self.paused();
+        if let Some(flow) = self.check() {
+            return match (flow, paused) {
+                (Flow::Fail(fault), _) => Poll::Ready(FilterEvent::Fail(fault)),
+                (_, Some(direction)) => Poll::Ready(FilterEvent::Resume(direction)),
+                _ => Poll::Pending,
+            };
+        }
+        let id = self.stream;
+        let has_stream = self.with(|vm| {
+            let stream = vm.state().stream_mut(id);
+            stream
+                .map(|stream| stream.waker = Some(cx.waker().clone()))
+                .is_some()
+        });
+        if has_stream != Some(true) {
+            return Poll::Pending;
+        }
+        loop {
+            if let Some(event) = self.pending_event(x) {
+                return Poll::Ready(event);
+            }
+            self.calls.absorb(self.lease.as_ref(), id);
+            let Poll::Ready(event) = self.calls.poll(cx) else {
+                return self.poll_timer(cx);
+            };
+            let delivered = self.with(|vm| deliver(vm, (id, Some(x)), event));
+            match delivered {
+                Some(Ok(next)) => self.calls.extend(next),
+                Some(Err(failure)) => match self.failure_event(failure, x) {
+                    Some(event) => return Poll::Ready(event),
+                    None => return Poll::Pending,
+                },
+                None => return Poll::Pending,
+            }
+            self.resume_automatically();
+        }
+    }
+
+    fn take_body(&mut self, direction: Direction) -> Bytes {
+        let id = self.stream;
+        let held = self.with(|vm| {
+            let stream = vm.state().stream_mut(id)?;
+            Some(std::mem::take(&mut stream.lane(direction).body))
+        });
+        held.flatten()
+            .unwrap_or_else(|| std::mem::take(&mut self.pass(direction).body))
+    }
+
+    fn take_trailers(&mut self, direction: Direction) -> Option<HeaderMap> {
+        let id = self.stream;
+        let held = self.with(|vm| {
+            vm.state()
+                .stream_mut(id)
+                .map(|stream| stream.lane(direction).trailers.take())
+        });
+        held.flatten()
+            .unwrap_or_else(|| self.pass(direction).trailers.take())
+    }
+
+    fn finish(mut self: Box<Self>, x: &mut Exchange) {
+        self.end(Some(x));
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
