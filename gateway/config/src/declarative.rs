@@ -12,6 +12,7 @@ mod fill;
 mod flatten;
 mod header;
 mod identity;
+mod inspection;
 mod plugins;
 mod references;
 mod relations;
@@ -20,10 +21,11 @@ mod report;
 pub use document::Limits;
 pub use dump::dump;
 pub(crate) use fill::password_hash;
+pub use inspection::{Inspection, Inspector};
 pub use plugins::{PluginSchema, PluginSchemas, PluginScopes};
 
 use crate::diagnostics::Diagnostics;
-use crate::vault::{Environment, resolve_references};
+use crate::vault::{Secrets, Warning, resolve_references};
 use assemble::Assembler;
 use document::Document;
 use flatten::Drafts;
@@ -56,7 +58,9 @@ pub struct LoadOptions<'o> {
     /// Creation time of entities that have none, in Unix seconds; the present when left out.
     pub now: Option<f64>,
     /// Where vault references look their secrets up. When given, references that lead nowhere become warnings.
-    pub environment: Option<&'o Environment<'o>>,
+    pub secrets: Option<Secrets<'o>>,
+    /// A look at the finished entities by someone who knows more than the tables do.
+    pub inspector: Option<&'o Inspector<'o>>,
 }
 
 impl<'o> LoadOptions<'o> {
@@ -68,7 +72,8 @@ impl<'o> LoadOptions<'o> {
             context: Context::default(),
             limits: Limits::default(),
             now: None,
-            environment: None,
+            secrets: None,
+            inspector: None,
         }
     }
 }
@@ -122,7 +127,19 @@ pub fn load(source: &Source<'_>, options: &LoadOptions<'_>) -> Result<Loaded, Di
         return Err(report.into_diagnostics(source.name, &document));
     }
     assembled.entities.consumer_group_members = members;
-    warn_of_missing_secrets(&document, &drafts, &assembled.entities, options, &mut report);
+    let (resolved, missing) = try_references(&document, &assembled.entities, options);
+    warn_of_missing_secrets(&drafts, missing, &mut report);
+    if let Some(inspector) = options.inspector {
+        inspection::run(
+            inspector,
+            resolved.as_ref().unwrap_or(&assembled.entities),
+            &drafts,
+            &mut report,
+        );
+        if report.has_faults() {
+            return Err(report.into_diagnostics(source.name, &document));
+        }
+    }
     Ok(Loaded {
         entities: assembled.entities,
         format_version: header.format_version,
@@ -149,28 +166,24 @@ fn warn_of_templates(document: &Document<'_>, report: &mut Report) {
     }
 }
 
-/// Tries the references on a copy: the entities keep them as they are written.
-fn warn_of_missing_secrets(
+/// Follows the references on a copy: the entities keep them as they are written. `None`: there are none, or nowhere
+/// to look.
+fn try_references(
     document: &Document<'_>,
-    drafts: &Drafts,
     entities: &EntitySet,
     options: &LoadOptions<'_>,
-    report: &mut Report,
-) {
-    let Some(environment) = options
-        .environment
-        .filter(|_| document.text().contains("{vault://"))
-    else {
-        return;
+) -> (Option<EntitySet>, Vec<Warning>) {
+    let Some(secrets) = options.secrets.filter(|_| document.text().contains("{vault://")) else {
+        return (None, Vec::new());
     };
-    for warning in resolve_references(&mut entities.clone(), options.plugins, environment) {
-        // Nothing was at fault, so the drafts of a collection and its entities go side by side.
-        let mut of_collection = drafts
-            .list
-            .iter()
-            .enumerate()
-            .filter(|(_, draft)| draft.entity.collection == warning.collection);
-        if let Some((at, _)) = of_collection.nth(warning.index) {
+    let mut resolved = entities.clone();
+    let missing = resolve_references(&mut resolved, options.plugins, &secrets);
+    (Some(resolved), missing)
+}
+
+fn warn_of_missing_secrets(drafts: &Drafts, missing: Vec<Warning>, report: &mut Report) {
+    for warning in missing {
+        if let Some(at) = drafts.find(warning.collection, warning.index) {
             let mut path = drafts.path(at);
             path.extend(warning.path);
             report.warn(Fault::new(path, warning.reason));

@@ -59,7 +59,10 @@ pub struct ListenFlags {
     pub proxy_protocol: bool,
     /// Accept a connection only when its first bytes are there (`TCP_DEFER_ACCEPT`).
     pub deferred: bool,
-    /// Bind this address even where another listener covers it.
+    /// Connections that may wait with data in their first packet (`TCP_FASTOPEN`); `None`: not offered.
+    pub fastopen: Option<u32>,
+    /// Bind this address even where another listener covers it. Every address is always bound by itself, so this
+    /// changes nothing.
     pub bind: bool,
     /// Every worker has a socket of its own (`SO_REUSEPORT`).
     pub reuseport: bool,
@@ -114,6 +117,14 @@ pub enum ListenError {
     /// A flag whose value does not fit.
     #[error("flag `{0}` does not have a legal value")]
     BadFlagValue(String),
+    /// A flag that this kind of address cannot have.
+    #[error("flag `{flag}` has no meaning for {address}")]
+    SenselessFlag {
+        /// The flag.
+        flag: &'static str,
+        /// The kind of address.
+        address: &'static str,
+    },
     /// The same address twice.
     #[error("`{0}` is listed twice")]
     Duplicate(String),
@@ -179,6 +190,7 @@ impl ListenAddress {
         for word in words {
             flags.set(word, traffic)?;
         }
+        flags.check(&endpoint)?;
         Ok(Self { endpoint, flags })
     }
 }
@@ -258,22 +270,18 @@ fn is_host_name(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(is_label) && host.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
-const HTTP_FLAGS: &str =
-    "ssl, http2, proxy_protocol, deferred, bind, reuseport, backlog=N, ipv6only=on|off, so_keepalive=...";
+const HTTP_FLAGS: &str = "ssl, http2, proxy_protocol, deferred, bind, reuseport, backlog=N, fastopen=N, ipv6only=on|off, so_keepalive=...";
 const STREAM_FLAGS: &str =
-    "ssl, udp, proxy_protocol, bind, reuseport, backlog=N, ipv6only=on|off, so_keepalive=...";
+    "ssl, udp, proxy_protocol, bind, reuseport, backlog=N, fastopen=N, ipv6only=on|off, so_keepalive=...";
 
 impl ListenFlags {
     fn set(&mut self, word: &str, traffic: Traffic) -> Result<(), ListenError> {
         let bad_value = || ListenError::BadFlagValue(word.to_owned());
         match (word.split_once('='), traffic) {
             (None, _) => return self.set_word(word, traffic),
-            (Some(("backlog", value)), _) => {
-                let backlog = value
-                    .parse::<u32>()
-                    .ok()
-                    .filter(|n| (1..=i32::MAX.unsigned_abs()).contains(n));
-                self.backlog = Some(backlog.ok_or_else(bad_value)?);
+            (Some(("backlog", value)), _) => self.backlog = Some(queue_length(value).ok_or_else(bad_value)?),
+            (Some(("fastopen", value)), _) => {
+                self.fastopen = Some(queue_length(value).ok_or_else(bad_value)?)
             }
             (Some(("ipv6only", value)), _) => self.ipv6only = Some(on_off(value).ok_or_else(bad_value)?),
             (Some(("so_keepalive", value)), _) => {
@@ -297,6 +305,40 @@ impl ListenFlags {
         }
         Ok(())
     }
+}
+
+impl ListenFlags {
+    /// Flags of TCP on a unix socket, and of IPv6 on an IPv4 address, would be dropped in silence.
+    fn check(&self, endpoint: &Endpoint) -> Result<(), ListenError> {
+        let refuse = |flag, address| Err(ListenError::SenselessFlag { flag, address });
+        match endpoint {
+            Endpoint::Unix(_) => {
+                let set = [
+                    ("deferred", self.deferred),
+                    ("fastopen", self.fastopen.is_some()),
+                    ("ipv6only", self.ipv6only.is_some()),
+                    ("so_keepalive", self.so_keepalive.is_some()),
+                    ("udp", self.udp),
+                ];
+                match set.iter().find(|(_, is_set)| *is_set) {
+                    Some((flag, _)) => refuse(flag, "a unix socket"),
+                    None => Ok(()),
+                }
+            }
+            Endpoint::Socket(SocketAddr::V4(_)) if self.ipv6only.is_some() => {
+                refuse("ipv6only", "an IPv4 address")
+            }
+            _ if self.udp && self.fastopen.is_some() => refuse("fastopen", "UDP"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A length that the kernel takes.
+fn queue_length(text: &str) -> Option<u32> {
+    text.parse::<u32>()
+        .ok()
+        .filter(|n| (1..=i32::MAX.unsigned_abs()).contains(n))
 }
 
 fn unknown_flag(word: &str, traffic: Traffic) -> ListenError {
@@ -349,6 +391,9 @@ impl fmt::Display for ListenAddress {
         }
         if let Some(backlog) = flags.backlog {
             write!(f, " backlog={backlog}")?;
+        }
+        if let Some(fastopen) = flags.fastopen {
+            write!(f, " fastopen={fastopen}")?;
         }
         if let Some(only) = flags.ipv6only {
             write!(f, " ipv6only={}", if only { "on" } else { "off" })?;

@@ -12,6 +12,7 @@ mod environment;
 mod fault;
 mod file;
 mod group;
+mod limits_page;
 mod manual;
 mod merge;
 mod spec;
@@ -23,6 +24,7 @@ pub mod values;
 mod tests;
 
 pub use fault::{Fault, SettingsError};
+pub use limits_page::{FIXED, FixedLimit, Unit, limits};
 pub use manual::{conf_default, help, markdown};
 pub use merge::{Effective, Origin, Sources};
 pub use spec::{Definition, Effect, Kind, Secrecy, Spec, TimeUnit};
@@ -183,11 +185,47 @@ impl Settings {
                 hint: None,
             });
         };
-        let (certificates, keys) = (self.tls.ssl_cert.len(), self.tls.ssl_cert_key.len());
-        if certificates != keys {
+        let tls = &self.tls;
+        for (cert, key, certificates, keys) in [
+            ("ssl_cert", "ssl_cert_key", &tls.ssl_cert, &tls.ssl_cert_key),
+            (
+                "admin_ssl_cert",
+                "admin_ssl_cert_key",
+                &tls.admin_ssl_cert,
+                &tls.admin_ssl_cert_key,
+            ),
+            (
+                "status_ssl_cert",
+                "status_ssl_cert_key",
+                &tls.status_ssl_cert,
+                &tls.status_ssl_cert_key,
+            ),
+        ] {
+            let (certificates, keys) = (certificates.len(), keys.len());
+            if certificates != keys {
+                refuse(
+                    key,
+                    format!("{keys} keys for {certificates} certificates in `{cert}`"),
+                );
+            } else if certificates > 2 {
+                refuse(
+                    cert,
+                    "takes at most two certificates, one for each type of key".to_owned(),
+                );
+            }
+        }
+        for (name, order) in [
+            ("dns_order", &self.dns.dns_order),
+            ("resolver_family", &self.dns.resolver_family),
+        ] {
+            if !order.iter().any(|kind| kind.leads_to_addresses()) {
+                refuse(name, "needs at least one of `SRV`, `A` and `AAAA`".to_owned());
+            }
+        }
+        if let Some(name) = self.configuration.vaults.names.iter().find(|name| *name != "env") {
             refuse(
-                "ssl_cert_key",
-                format!("{keys} keys for {certificates} certificates in `ssl_cert`"),
+                "vaults",
+                format!("there is no vault of type `{name}` in this build; there is `env`"),
             );
         }
         let upstream = &self.upstream;

@@ -7,7 +7,7 @@
 mod entities;
 mod reference;
 
-pub use entities::{Warning, resolve_references};
+pub use entities::{Secrets, Warning, resolve_references};
 pub use reference::Reference;
 
 use serde_json::Value;
@@ -25,6 +25,7 @@ pub struct Vaults<'e> {
     environment: &'e Environment<'e>,
     /// Prefix of variables by prefix of the vault entity; `Err` holds the type of a vault that is not supported.
     by_prefix: HashMap<String, Result<String, String>>,
+    is_enabled: bool,
 }
 
 impl<'e> Vaults<'e> {
@@ -34,6 +35,7 @@ impl<'e> Vaults<'e> {
         Self {
             environment,
             by_prefix: HashMap::new(),
+            is_enabled: true,
         }
     }
 
@@ -56,6 +58,7 @@ impl<'e> Vaults<'e> {
         Self {
             environment,
             by_prefix: by_prefix.collect(),
+            is_enabled: true,
         }
     }
 
@@ -69,11 +72,21 @@ impl<'e> Vaults<'e> {
         self
     }
 
+    /// Refuses every reference: the setting `vaults` does not list `env`.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.is_enabled = false;
+        self
+    }
+
     /// The secret that a reference leads to.
     ///
     /// # Errors
     /// Why there is none, in words that hold no secret.
     pub fn fetch(&self, reference: &Reference) -> Result<String, String> {
+        if !self.is_enabled {
+            return Err("the vault 'env' is not enabled; add it to the `vaults` setting".to_owned());
+        }
         let variable = self.variable(reference)?;
         let secret = (self.environment)(&variable)
             .ok_or_else(|| format!("environment variable {variable} is not set"))?;

@@ -1,21 +1,37 @@
 //! Which instances run on a request: one of each kind, the most specific scope first.
 
-use crate::instances::{Instance, InstanceIndex};
+use crate::instances::{ChangedScopes, Instance, InstanceIndex, Instances};
 use crate::order::{apply_ordering, by_priority};
+use crate::slots::{Renewal, Slots};
 use hashbrown::HashMap;
 use std::sync::Arc;
 use tidegate_model::ids::{ConsumerGroupId, ConsumerId, RouteId, ServiceId};
 use tidegate_plugin::identity::ConsumerEntry;
 
-/// Place of a chain in its snapshot; routes with the same plugins share one.
+/// Number of a chain in its snapshot, which it keeps in the next ones; routes with the same plugins share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChainIndex(pub u32);
 
-/// The kinds that may run on a route, in order.
-#[derive(Debug, Default)]
-pub struct Chain {
-    /// One entry per kind.
-    pub entries: Box<[ChainEntry]>,
+/// The kinds that may run on a route, in order: one entry per kind.
+type Chain = Arc<[ChainEntry]>;
+
+/// The route and the service that have plugins of their own.
+type ChainKey = (Option<RouteId>, Option<ServiceId>);
+
+type Anywhere = HashMap<&'static str, Arc<Overrides>>;
+
+/// The chains of a snapshot.
+#[derive(Default)]
+pub(crate) struct Chains {
+    slots: Slots<ChainKey, Chain>,
+    /// Instances for consumers or groups without route and service, by kind.
+    anywhere: Anywhere,
+}
+
+impl Chains {
+    pub(crate) fn get(&self, index: ChainIndex) -> &[ChainEntry] {
+        self.slots.get(index.0).map_or(&[], |chain| chain)
+    }
 }
 
 /// One kind on a chain, with the instances that compete.
@@ -85,48 +101,56 @@ impl ChainEntry {
 
 /// Makes chains; keeps the indexes that all of them need.
 pub(crate) struct ChainBuilder<'i> {
-    instances: &'i [Instance],
+    instances: &'i Instances,
+    changed: &'i ChangedScopes,
     by_route: HashMap<RouteId, Vec<InstanceIndex>>,
     by_service: HashMap<ServiceId, Vec<InstanceIndex>>,
     /// Neither route nor service.
     everywhere: Vec<InstanceIndex>,
-    anywhere: HashMap<&'static str, Arc<Overrides>>,
-    made: HashMap<(Option<RouteId>, Option<ServiceId>), ChainIndex>,
-    chains: Vec<Chain>,
+    anywhere: Anywhere,
+    made: Renewal<ChainKey, Chain>,
 }
 
 impl<'i> ChainBuilder<'i> {
-    pub(crate) fn new(instances: &'i [Instance]) -> Self {
-        let mut by_route: HashMap<RouteId, Vec<InstanceIndex>> = HashMap::new();
-        let mut by_service: HashMap<ServiceId, Vec<InstanceIndex>> = HashMap::new();
-        let mut everywhere = Vec::new();
+    /// Chains of `previous` serve on where nothing changed.
+    pub(crate) fn new(
+        instances: &'i Instances,
+        changed: &'i ChangedScopes,
+        previous: Option<&Chains>,
+    ) -> Self {
+        let mut builder = Self {
+            instances,
+            changed,
+            by_route: HashMap::new(),
+            by_service: HashMap::new(),
+            everywhere: Vec::new(),
+            anywhere: Anywhere::new(),
+            made: Renewal::of(previous.map(|previous| &previous.slots)),
+        };
         let mut shared: HashMap<&'static str, Overrides> = HashMap::new();
-        for (position, instance) in instances.iter().enumerate() {
-            let index = InstanceIndex(u32::try_from(position).unwrap_or(u32::MAX));
+        for (number, instance) in instances.iter() {
+            let index = InstanceIndex(number);
             match (instance.entity.route, instance.entity.service) {
-                (Some(route), _) => by_route.entry(route.id).or_default().push(index),
-                (None, Some(service)) => by_service.entry(service.id).or_default().push(index),
+                (Some(route), _) => builder.by_route.entry(route.id).or_default().push(index),
+                (None, Some(service)) => builder.by_service.entry(service.id).or_default().push(index),
                 (None, None)
                     if instance.entity.consumer.is_some() || instance.entity.consumer_group.is_some() =>
                 {
-                    shared.entry(instance.kind).or_default().offer(instance, index);
+                    if changed.everywhere {
+                        shared.entry(instance.kind).or_default().offer(instance, index);
+                    }
                 }
-                (None, None) => everywhere.push(index),
+                (None, None) => builder.everywhere.push(index),
             }
         }
-        let anywhere = shared
-            .into_iter()
-            .map(|(kind, overrides)| (kind, Arc::new(overrides)))
-            .collect();
-        Self {
-            instances,
-            by_route,
-            by_service,
-            everywhere,
-            anywhere,
-            made: HashMap::new(),
-            chains: Vec::new(),
-        }
+        builder.anywhere = match previous {
+            Some(previous) if !changed.everywhere => previous.anywhere.clone(),
+            _ => shared
+                .into_iter()
+                .map(|(kind, overrides)| (kind, Arc::new(overrides)))
+                .collect(),
+        };
+        builder
     }
 
     /// The chain of a route and its service; `None` and `None` for requests without a route.
@@ -135,18 +159,32 @@ impl<'i> ChainBuilder<'i> {
         // A plugin scoped to route and service sits under its route, so the service counts there too.
         let own_service = service.filter(|id| self.by_service.contains_key(id) || own_route.is_some());
         let key = (own_route, own_service);
-        if let Some(index) = self.made.get(&key) {
-            return *index;
+        if let Some((number, _)) = self.made.known(&key) {
+            if !self.made.is_kept(number) {
+                if self.has_changed(key) {
+                    let chain = self.build(own_route, own_service);
+                    self.made.put(key, chain);
+                } else {
+                    self.made.keep(number);
+                }
+            }
+            return ChainIndex(number);
         }
         let chain = self.build(own_route, own_service);
-        let index = ChainIndex(u32::try_from(self.chains.len()).unwrap_or(u32::MAX));
-        self.chains.push(chain);
-        self.made.insert(key, index);
-        index
+        ChainIndex(self.made.put(key, chain))
     }
 
-    pub(crate) fn finish(self) -> Vec<Chain> {
-        self.chains
+    pub(crate) fn finish(self) -> Chains {
+        Chains {
+            slots: self.made.finish().0,
+            anywhere: self.anywhere,
+        }
+    }
+
+    fn has_changed(&self, (route, service): ChainKey) -> bool {
+        self.changed.everywhere
+            || route.is_some_and(|id| self.changed.routes.contains(&id))
+            || service.is_some_and(|id| self.changed.services.contains(&id))
     }
 
     fn build(&self, route: Option<RouteId>, service: Option<ServiceId>) -> Chain {
@@ -157,7 +195,7 @@ impl<'i> ChainBuilder<'i> {
             .flatten();
         let mut kinds: HashMap<&'static str, (i32, ChainEntry)> = HashMap::new();
         for index in of_route.chain(of_service).chain(&self.everywhere) {
-            let Some(instance) = self.instances.get(index.0 as usize) else {
+            let Some(instance) = self.instances.get(index.0) else {
                 continue;
             };
             if instance
@@ -175,7 +213,7 @@ impl<'i> ChainBuilder<'i> {
         for (kind, overrides) in &self.anywhere {
             let priority = overrides
                 .any()
-                .and_then(|index| self.instances.get(index.0 as usize))
+                .and_then(|index| self.instances.get(index.0))
                 .map_or(0, |i| i.priority);
             kinds
                 .entry(kind)
@@ -190,14 +228,12 @@ impl<'i> ChainBuilder<'i> {
             kinds
                 .get(name)
                 .and_then(|(_, entry)| entry.base)
-                .and_then(|(_, index)| self.instances.get(index.0 as usize))
+                .and_then(|(_, index)| self.instances.get(index.0))
         });
-        Chain {
-            entries: names
-                .iter()
-                .filter_map(|name| kinds.remove(name).map(|(_, entry)| entry))
-                .collect(),
-        }
+        names
+            .iter()
+            .filter_map(|name| kinds.remove(name).map(|(_, entry)| entry))
+            .collect()
     }
 
     fn empty_entry(&self, kind: &str) -> ChainEntry {

@@ -2,31 +2,90 @@
 
 use hashbrown::HashMap;
 use http::HeaderValue;
+use std::sync::Arc;
 use tidegate_model::entities::EntitySet;
 use tidegate_model::ids::{ConsumerGroupId, ConsumerId};
 use tidegate_plugin::identity::{BasicEntry, ConsumerEntry, ConsumerIndex, Identities, KeyEntry};
 
-pub(crate) fn build_identities(entities: &EntitySet, now_seconds: f64) -> Identities {
-    let mut identities = Identities::default();
-    let mut groups = groups_by_consumer(entities);
-    let mut acls: HashMap<ConsumerId, Vec<String>> = HashMap::new();
-    for acl in &entities.acls {
-        acls.entry(acl.consumer.id).or_default().push(acl.group.clone());
+/// Those of the snapshot before when nothing that makes them changed.
+pub(crate) fn plan_identities(
+    entities: &EntitySet,
+    now_seconds: f64,
+    previous: Option<&Arc<Identities>>,
+) -> Arc<Identities> {
+    let parents = Parents::of(entities);
+    match previous.filter(|previous| are_made_of(previous, entities, &parents)) {
+        Some(previous) => Arc::clone(previous),
+        None => Arc::new(build(entities, now_seconds, parents)),
     }
+}
+
+/// What consumers belong to.
+struct Parents {
+    /// Consumer groups, sorted by name.
+    groups: HashMap<ConsumerId, Vec<ConsumerGroupId>>,
+    acls: HashMap<ConsumerId, Vec<String>>,
+}
+
+impl Parents {
+    fn of(entities: &EntitySet) -> Self {
+        let mut acls: HashMap<ConsumerId, Vec<String>> = HashMap::new();
+        for acl in &entities.acls {
+            acls.entry(acl.consumer.id).or_default().push(acl.group.clone());
+        }
+        Self {
+            groups: groups_by_consumer(entities),
+            acls,
+        }
+    }
+}
+
+fn are_made_of(identities: &Identities, entities: &EntitySet, parents: &Parents) -> bool {
+    let (keys, basic) = (&entities.keyauth_credentials, &entities.basicauth_credentials);
+    let counts = (
+        identities.consumers.len(),
+        identities.keys.len(),
+        identities.basic.len(),
+    );
+    counts == (entities.consumers.len(), keys.len(), basic.len())
+        && identities
+            .consumers
+            .iter()
+            .zip(&entities.consumers)
+            .all(|(entry, consumer)| {
+                let id = &consumer.id;
+                entry.consumer == *consumer
+                    && entry.acl_groups == parents.acls.get(id).map_or(&[] as &[_], Vec::as_slice)
+                    && entry.groups == parents.groups.get(id).map_or(&[] as &[_], Vec::as_slice)
+            })
+        && keys.iter().all(|own| {
+            identities
+                .keys
+                .get(&own.key)
+                .is_some_and(|entry| entry.credential == *own)
+        })
+        && basic.iter().all(|own| {
+            let entry = identities.basic.get(&own.username);
+            entry.is_some_and(|entry| entry.credential == *own)
+        })
+}
+
+fn build(entities: &EntitySet, now_seconds: f64, mut parents: Parents) -> Identities {
+    let mut identities = Identities::default();
     for consumer in &entities.consumers {
         let index = ConsumerIndex(u32::try_from(identities.consumers.len()).unwrap_or(u32::MAX));
         identities.by_id.insert(consumer.id.0, index);
         if let Some(username) = &consumer.username {
             identities.by_username.insert(username.clone(), index);
         }
-        let acl_groups = acls.remove(&consumer.id).unwrap_or_default();
+        let acl_groups = parents.acls.remove(&consumer.id).unwrap_or_default();
         identities.consumers.push(ConsumerEntry {
             id_header: header(&consumer.id.to_string()),
             username_header: consumer.username.as_deref().map(header),
             custom_id_header: consumer.custom_id.as_deref().map(header),
             acl_groups_header: header(&acl_groups.join(", ")),
             acl_groups,
-            groups: groups.remove(&consumer.id).unwrap_or_default(),
+            groups: parents.groups.remove(&consumer.id).unwrap_or_default(),
             consumer: consumer.clone(),
         });
     }

@@ -1,16 +1,20 @@
 //! Compiles an entity set to a [`Snapshot`]: router, plugin chains, identities, upstream addresses.
 //!
-//! A pure, synchronous function: same input, same output. Plugin instances whose configuration did not change are taken
-//! over from the previous snapshot with their state. This crate knows nothing of files, sockets, TLS or async.
+//! A pure, synchronous function: same input, same output. What did not change is shared with the previous snapshot:
+//! plugin instances with their state, routes, services, chains, identities; so an edit costs what it changes, not what
+//! there is. This crate knows nothing of files, sockets, TLS or async.
 
 pub mod chain;
 mod identities;
 mod instances;
 mod order;
 pub mod service;
+mod slots;
 pub mod snapshot;
+mod times;
 
-pub use chain::{Chain, ChainEntry, ChainIndex};
+pub use chain::{ChainEntry, ChainIndex};
 pub use instances::{Instance, InstanceIndex};
 pub use service::{Destination, PlannedService, PlannedUpstream};
 pub use snapshot::{PlanFault, PlanInput, PlannedRoute, Snapshot, plan};
+pub use times::keep_times;

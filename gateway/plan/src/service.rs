@@ -1,12 +1,16 @@
 //! Services compiled for forwarding: where to, with which Host, over what.
 
 use crate::identities::header;
+use crate::slots::{Renewal, Slots};
+use hashbrown::HashMap;
 use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tidegate_model::entities::{self, Protocol, Service};
+use tidegate_model::entities::{self, EntitySet, Protocol, Service};
+use tidegate_model::ids::{ServiceId, UpstreamId};
+use tidegate_plugin::exchange::ServiceIndex;
 
 /// A service ready for forwarding.
 #[derive(Debug)]
@@ -70,29 +74,39 @@ pub struct PlannedTarget {
 const MAX_WHEEL: usize = 16_384;
 
 impl PlannedUpstream {
-    pub(crate) fn new(upstream: &entities::Upstream, targets: &[&entities::Target]) -> Self {
+    fn new(upstream: &entities::Upstream, targets: &[&entities::Target]) -> Self {
         let targets: Vec<PlannedTarget> = targets
             .iter()
             .filter(|target| target.weight > 0)
             .filter_map(|target| parse_target(target))
             .collect();
-        let divisor = targets
-            .iter()
-            .fold(0, |divisor, target| gcd(divisor, usize::from(target.weight)))
-            .max(1);
-        let total: usize = targets
-            .iter()
-            .map(|target| usize::from(target.weight) / divisor)
-            .sum();
-        let scale = total.div_ceil(MAX_WHEEL).max(1);
-        let wheel = smooth_wheel(&targets, divisor * scale);
         Self {
             name: upstream.name.clone(),
             host_header: upstream.host_header.clone(),
             targets,
-            wheel,
+            wheel: Vec::new(),
             next: AtomicUsize::new(0),
         }
+    }
+
+    fn balances_like(&self, other: &Self) -> bool {
+        (&self.name, &self.host_header, &self.targets) == (&other.name, &other.host_header, &other.targets)
+    }
+
+    fn with_wheel(mut self) -> Self {
+        let divisor = self
+            .targets
+            .iter()
+            .fold(0, |divisor, target| gcd(divisor, usize::from(target.weight)))
+            .max(1);
+        let total: usize = self
+            .targets
+            .iter()
+            .map(|target| usize::from(target.weight) / divisor)
+            .sum();
+        let scale = total.div_ceil(MAX_WHEEL).max(1);
+        self.wheel = smooth_wheel(&self.targets, divisor * scale);
+        self
     }
 
     /// The next target by weight; `None` when there is none.
@@ -168,8 +182,77 @@ pub fn host_header(host: &str, port: u16, protocol: Protocol) -> HeaderValue {
     }
 }
 
+/// The services of a snapshot by number, with the upstreams they go to.
+#[derive(Default)]
+pub(crate) struct Services {
+    pub(crate) slots: Slots<ServiceId, Arc<PlannedService>>,
+    upstreams: HashMap<UpstreamId, Arc<PlannedUpstream>>,
+}
+
+/// Compiles services; unchanged ones are shared with the snapshot before. A disabled one has no number.
+pub(crate) fn plan_services(
+    entities: &EntitySet,
+    previous: Option<&Services>,
+) -> (Services, HashMap<ServiceId, ServiceIndex>) {
+    let upstreams = plan_upstreams(entities, previous);
+    let by_name: HashMap<&str, &Arc<PlannedUpstream>> = upstreams
+        .values()
+        .map(|upstream| (upstream.name.as_str(), upstream))
+        .collect();
+    let mut renewal = Renewal::of(previous.map(|previous| &previous.slots));
+    let mut numbers = HashMap::with_capacity(entities.services.len());
+    for service in entities.services.iter().filter(|service| service.enabled) {
+        let upstream = by_name.get(service.host.as_str()).copied();
+        let number = match renewal.known(&service.id) {
+            Some((number, known)) if known.is_made_of(service, upstream) => {
+                renewal.keep(number);
+                number
+            }
+            _ => renewal.put(service.id, Arc::new(PlannedService::new(service, upstream))),
+        };
+        numbers.insert(service.id, ServiceIndex(number));
+    }
+    drop(by_name);
+    let services = Services {
+        slots: renewal.finish().0,
+        upstreams,
+    };
+    (services, numbers)
+}
+
+/// An unchanged upstream keeps its turn.
+fn plan_upstreams(
+    entities: &EntitySet,
+    previous: Option<&Services>,
+) -> HashMap<UpstreamId, Arc<PlannedUpstream>> {
+    let mut targets: HashMap<UpstreamId, Vec<&entities::Target>> = HashMap::new();
+    for target in &entities.targets {
+        targets.entry(target.upstream.id).or_default().push(target);
+    }
+    let planned = entities.upstreams.iter().map(|upstream| {
+        let own = targets.get(&upstream.id).map_or(&[] as &[_], Vec::as_slice);
+        let new = PlannedUpstream::new(upstream, own);
+        let known = previous.and_then(|previous| previous.upstreams.get(&upstream.id));
+        let planned = match known.filter(|known| known.balances_like(&new)) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(new.with_wheel()),
+        };
+        (upstream.id, planned)
+    });
+    planned.collect()
+}
+
 impl PlannedService {
-    pub(crate) fn new(service: &Service, upstream: Option<&Arc<PlannedUpstream>>) -> Self {
+    fn is_made_of(&self, service: &Service, upstream: Option<&Arc<PlannedUpstream>>) -> bool {
+        let has_same_upstream = match (&self.destination, upstream) {
+            (Destination::Upstream(own), Some(upstream)) => Arc::ptr_eq(own, upstream),
+            (Destination::Address(_), _) | (Destination::Name(..), None) => true,
+            (Destination::Upstream(_), None) | (Destination::Name(..), Some(_)) => false,
+        };
+        has_same_upstream && self.service == *service
+    }
+
+    fn new(service: &Service, upstream: Option<&Arc<PlannedUpstream>>) -> Self {
         let destination = match (
             service
                 .host

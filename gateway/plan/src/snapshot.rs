@@ -1,14 +1,14 @@
 //! The snapshot: everything that requests need, immutable.
 
-use crate::chain::{Chain, ChainBuilder, ChainIndex};
-use crate::identities::build_identities;
-use crate::instances::{Instance, InstanceIndex, build_instances};
-use crate::service::{PlannedService, PlannedUpstream};
+use crate::chain::{ChainBuilder, ChainEntry, ChainIndex, Chains};
+use crate::identities::plan_identities;
+use crate::instances::{Instance, InstanceIndex, Instances, plan_instances};
+use crate::service::{self, PlannedService, plan_services};
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use tidegate_model::entities::{EntitySet, PathHandling, Route};
-use tidegate_model::ids::{ServiceId, UpstreamId};
+use tidegate_model::entities::{self, EntitySet, PathHandling, Route};
+use tidegate_model::ids::{RouteId, ServiceId};
 use tidegate_plugin::exchange::{RouteIndex, ServiceIndex};
 use tidegate_plugin::identity::Identities;
 use tidegate_plugin::services::Services;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 /// What [`plan`] works on.
 pub struct PlanInput<'a> {
-    /// The entities, vault references already resolved.
+    /// The entities, vault references already resolved. Keys are unique, and so are plugins of a kind in a scope.
     pub entities: &'a EntitySet,
     /// Known kinds of plugins.
     pub registry: &'a Registry,
@@ -26,7 +26,7 @@ pub struct PlanInput<'a> {
     pub services: &'a Arc<Services>,
     /// Router flavour.
     pub flavor: Flavor,
-    /// Snapshot that this one replaces.
+    /// Snapshot that this one replaces; what did not change is shared with it.
     pub previous: Option<&'a Snapshot>,
 }
 
@@ -82,37 +82,40 @@ pub struct Snapshot {
     pub version: u64,
     /// Routes; [`RouteIndex`] and the router count them.
     pub routes: Vec<Arc<PlannedRoute>>,
-    /// Services; [`ServiceIndex`] counts them.
-    pub services: Vec<Arc<PlannedService>>,
     /// Finds routes.
     pub router: Router,
-    /// Plugin instances.
-    pub instances: Vec<Instance>,
-    /// Chains of plugins.
-    pub chains: Vec<Chain>,
     /// Plugins of requests without a route.
     pub global_chain: ChainIndex,
     /// Whether any global instance has a rewrite phase.
     pub has_rewrite: bool,
     /// Consumers and credentials.
-    pub identities: Identities,
+    pub identities: Arc<Identities>,
     /// Process-wide services.
     pub process: Arc<Services>,
+    services: service::Services,
+    instances: Instances,
+    chains: Chains,
 }
 
 impl Snapshot {
+    pub(crate) fn services(&self) -> impl Iterator<Item = &entities::Service> {
+        self.services.slots.iter().map(|(_, planned)| &planned.service)
+    }
+
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &entities::Plugin> {
+        self.instances.iter().map(|(_, instance)| &*instance.entity)
+    }
+
     /// The chain at an index.
     #[must_use]
-    pub fn chain(&self, index: ChainIndex) -> &[crate::chain::ChainEntry] {
-        self.chains
-            .get(index.0 as usize)
-            .map_or(&[], |chain| &chain.entries)
+    pub fn chain(&self, index: ChainIndex) -> &[ChainEntry] {
+        self.chains.get(index)
     }
 
     /// The instance at an index.
     #[must_use]
     pub fn instance(&self, index: InstanceIndex) -> Option<&Instance> {
-        self.instances.get(index.0 as usize)
+        self.instances.get(index.0)
     }
 
     /// The planned route at an index.
@@ -124,121 +127,152 @@ impl Snapshot {
     /// The planned service at an index.
     #[must_use]
     pub fn planned_service(&self, index: ServiceIndex) -> Option<&Arc<PlannedService>> {
-        self.services.get(index.0 as usize)
+        self.services.slots.get(index.0)
     }
 }
 
 /// Compiles entities. Faulty entities are left out and reported; whether that is acceptable is the caller's decision.
+/// The outcome does not depend on the previous snapshot, apart from the state of plugin instances and upstreams whose
+/// configuration is unchanged.
 #[must_use]
 pub fn plan(input: &PlanInput<'_>) -> (Snapshot, Vec<PlanFault>) {
     let mut faults = Vec::new();
-    let entities = input.entities;
-    let previous = input
-        .previous
-        .map_or(&[] as &[Instance], |snapshot| &snapshot.instances);
-    let instances = build_instances(
+    let (entities, previous) = (input.entities, input.previous);
+    let (instances, changed) = plan_instances(
         &entities.plugins,
         input.registry,
         input.services,
-        previous,
+        previous.map(|previous| &previous.instances),
         &mut faults,
     );
-    let (services, service_places) = plan_services(entities);
-    let mut chains = ChainBuilder::new(&instances);
+    let (services, service_numbers) = plan_services(entities, previous.map(|previous| &previous.services));
+    let mut chains = ChainBuilder::new(&instances, &changed, previous.map(|previous| &previous.chains));
     let global_chain = chains.chain(None, None);
-    let mut routes = Vec::with_capacity(entities.routes.len());
-    for route in &entities.routes {
+    let routes = plan_routes(input, &service_numbers, &mut chains);
+    let chains = chains.finish();
+    let router = plan_router(&routes, input, &mut faults);
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since the epoch fit a double exactly"
+    )]
+    let now_seconds = input.services.clock.now_millis() as f64 / 1_000.0;
+    let has_rewrite = has_rewrite(chains.get(global_chain), &instances);
+    let snapshot = Snapshot {
+        version: previous.map_or(1, |previous| previous.version + 1),
+        routes,
+        router,
+        global_chain,
+        has_rewrite,
+        identities: plan_identities(
+            entities,
+            now_seconds,
+            previous.map(|previous| &previous.identities),
+        ),
+        process: Arc::clone(input.services),
+        services,
+        instances,
+        chains,
+    };
+    (snapshot, faults)
+}
+
+/// Routes of the stream side and routes of disabled services are left out.
+fn plan_routes(
+    input: &PlanInput<'_>,
+    services: &HashMap<ServiceId, ServiceIndex>,
+    chains: &mut ChainBuilder<'_>,
+) -> Vec<Arc<PlannedRoute>> {
+    let mut known = KnownRoutes::new(input.previous);
+    let mut routes = Vec::with_capacity(input.entities.routes.len());
+    for route in &input.entities.routes {
         if !route.protocols.iter().any(|protocol| protocol.is_http_family()) {
             continue;
         }
         let service = match route.service {
-            Some(service) => match service_places.get(&service.id) {
-                Some(ServicePlace::At(index)) => Some(*index),
-                Some(ServicePlace::Disabled) | None => continue,
+            Some(service) => match services.get(&service.id) {
+                Some(index) => Some(*index),
+                None => continue,
             },
             None => None,
         };
         let chain = chains.chain(Some(route.id), route.service.map(|service| service.id));
-        routes.push(Arc::new(plan_route(route, service, chain, input.flavor)));
+        let path_handling = input.flavor.path_handling(route.path_handling);
+        let same = known.find(route.id).filter(|known| {
+            (known.service, known.chain, known.path_handling) == (service, chain, path_handling)
+                && known.route == *route
+        });
+        routes.push(match same {
+            Some(same) => Arc::clone(same),
+            None => Arc::new(plan_route(route, service, chain, path_handling)),
+        });
     }
-    let chains = chains.finish();
+    routes
+}
+
+/// Routes of the snapshot before, by id.
+struct KnownRoutes<'p> {
+    routes: &'p [Arc<PlannedRoute>],
+    /// Where the next one is expected: an edit leaves most of the order as it was.
+    next: usize,
+    by_id: Option<HashMap<RouteId, usize>>,
+}
+
+impl<'p> KnownRoutes<'p> {
+    fn new(previous: Option<&'p Snapshot>) -> Self {
+        Self {
+            routes: previous.map_or(&[], |previous| &previous.routes),
+            next: 0,
+            by_id: None,
+        }
+    }
+
+    fn find(&mut self, id: RouteId) -> Option<&'p Arc<PlannedRoute>> {
+        let routes = self.routes;
+        let expected = routes.get(self.next).filter(|known| known.route.id == id);
+        let place = match expected {
+            Some(_) => self.next,
+            None if routes.is_empty() => return None,
+            None => *self
+                .by_id
+                .get_or_insert_with(|| {
+                    (0..)
+                        .zip(routes)
+                        .map(|(place, known)| (known.route.id, place))
+                        .collect()
+                })
+                .get(&id)?,
+        };
+        self.next = place + 1;
+        routes.get(place)
+    }
+}
+
+fn plan_router(routes: &[Arc<PlannedRoute>], input: &PlanInput<'_>, faults: &mut Vec<PlanFault>) -> Router {
     let inputs: Vec<RouteInput<'_>> = routes
         .iter()
         .map(|planned| RouteInput {
             route: &planned.route,
         })
         .collect();
-    let (router, route_faults) = Router::build(&inputs, input.flavor);
+    let previous = input.previous.map(|previous| &previous.router);
+    let (router, route_faults) = match previous.filter(|previous| previous.flavor() == input.flavor) {
+        Some(previous) => previous.update(&inputs),
+        None => Router::build(&inputs, input.flavor),
+    };
     for fault in route_faults {
         let id = inputs
             .get(fault.route)
             .map_or(Uuid::nil(), |input| input.route.id.0);
         faults.push(PlanFault::new("routes", id, fault.message));
     }
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "milliseconds since the epoch fit a double exactly"
-    )]
-    let now_seconds = input.services.clock.now_millis() as f64 / 1_000.0;
-    let has_rewrite = chain_has_rewrite(&chains, global_chain, &instances);
-    let snapshot = Snapshot {
-        version: input.previous.map_or(1, |previous| previous.version + 1),
-        routes,
-        services,
-        router,
-        instances,
-        chains,
-        global_chain,
-        has_rewrite,
-        identities: build_identities(entities, now_seconds),
-        process: Arc::clone(input.services),
-    };
-    (snapshot, faults)
-}
-
-enum ServicePlace {
-    At(ServiceIndex),
-    Disabled,
-}
-
-fn plan_services(entities: &EntitySet) -> (Vec<Arc<PlannedService>>, HashMap<ServiceId, ServicePlace>) {
-    let mut targets: HashMap<UpstreamId, Vec<&tidegate_model::entities::Target>> = HashMap::new();
-    for target in &entities.targets {
-        targets.entry(target.upstream.id).or_default().push(target);
-    }
-    let upstreams: HashMap<&str, Arc<PlannedUpstream>> = entities
-        .upstreams
-        .iter()
-        .map(|upstream| {
-            let own = targets.get(&upstream.id).map_or(&[] as &[_], Vec::as_slice);
-            (
-                upstream.name.as_str(),
-                Arc::new(PlannedUpstream::new(upstream, own)),
-            )
-        })
-        .collect();
-    let mut services = Vec::with_capacity(entities.services.len());
-    let mut places = HashMap::with_capacity(entities.services.len());
-    for service in &entities.services {
-        if !service.enabled {
-            places.insert(service.id, ServicePlace::Disabled);
-            continue;
-        }
-        let index = ServiceIndex(u32::try_from(services.len()).unwrap_or(u32::MAX));
-        services.push(Arc::new(PlannedService::new(
-            service,
-            upstreams.get(service.host.as_str()),
-        )));
-        places.insert(service.id, ServicePlace::At(index));
-    }
-    (services, places)
+    router
 }
 
 fn plan_route(
     route: &Route,
     service: Option<ServiceIndex>,
     chain: ChainIndex,
-    flavor: Flavor,
+    path_handling: PathHandling,
 ) -> PlannedRoute {
     let all_tls = route.protocols.iter().all(|protocol| protocol.is_tls());
     let is_grpc = route.protocols.iter().any(|protocol| protocol.is_grpc());
@@ -249,22 +283,16 @@ fn plan_route(
         is_https_only: all_tls && !is_grpc,
         is_grpc,
         is_grpcs_only: all_tls && is_grpc,
-        path_handling: flavor.path_handling(route.path_handling),
+        path_handling,
     }
 }
 
-fn chain_has_rewrite(chains: &[Chain], global: ChainIndex, instances: &[Instance]) -> bool {
-    chains.get(global.0 as usize).is_some_and(|chain| {
-        chain
-            .entries
-            .iter()
-            .filter_map(crate::chain::ChainEntry::base)
-            .any(|index| {
-                instances
-                    .get(index.0 as usize)
-                    .is_some_and(|instance| instance.phases.contains(tidegate_plugin::Phase::Rewrite))
-            })
-    })
+fn has_rewrite(chain: &[ChainEntry], instances: &Instances) -> bool {
+    chain
+        .iter()
+        .filter_map(ChainEntry::base)
+        .filter_map(|index| instances.get(index.0))
+        .any(|instance| instance.phases.contains(tidegate_plugin::Phase::Rewrite))
 }
 
 /// Whether an instance wants the request body before its access handler.

@@ -10,19 +10,21 @@
 mod fan;
 mod hosts;
 mod lists;
+mod patched;
 mod trie;
 
 pub(crate) use fan::{Fan, FanKey, Leaf, Table};
 pub(crate) use hosts::Hosts;
 pub(crate) use lists::{Item, Lists};
+pub(crate) use patched::Edit;
 pub(crate) use trie::{Trie, Visited};
 
 use crate::check::{Check, PortRule};
 use crate::compile::{CompiledRoute, Part, PathKind};
 use crate::expression::HostAnchor;
 use crate::routes::Routes;
+use patched::Patched;
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 /// A part with more host and path combinations is filed by path alone.
 const MAX_COMBINATIONS: usize = 4_096;
@@ -33,7 +35,7 @@ pub(crate) struct Index {
     pub(crate) hosts: Hosts,
     pub(crate) trie: Trie,
     pub(crate) lists: Lists,
-    pub(crate) fans: Vec<Option<Arc<Fan>>>,
+    pub(crate) fans: Vec<Option<Patched>>,
     /// Root of what is filed under no host.
     pub(crate) any_host: u32,
     /// Upper bound of the weights under `any_host`.
@@ -74,24 +76,24 @@ impl Index {
         index
     }
 
-    /// Files one more route. The nodes concerned go to `touched`, for [`Index::refresh`].
+    /// Files one more route. The nodes concerned go to `edits`, for [`Index::refresh`].
     pub(crate) fn insert(
         &mut self,
         slot: u32,
         route: &CompiledRoute,
         routes: &Routes,
-        touched: &mut Vec<u32>,
+        edits: &mut Vec<(u32, Edit)>,
     ) {
         each_place(slot, route, &mut |place| {
             let node = self.node_for(&place);
             self.trie
                 .insert_item(node, place.item, &mut self.lists, |a, b| order(routes, a, b));
-            touched.push(node);
+            edits.push((node, Edit::Late(place.item)));
         });
     }
 
-    /// Takes a route out. The nodes concerned go to `touched`.
-    pub(crate) fn remove(&mut self, slot: u32, route: &CompiledRoute, touched: &mut Vec<u32>) {
+    /// Takes a route out. The nodes concerned go to `edits`.
+    pub(crate) fn remove(&mut self, slot: u32, route: &CompiledRoute, edits: &mut Vec<(u32, Edit)>) {
         each_place(slot, route, &mut |place| {
             let root = match place.host {
                 Some(anchor) => self.hosts.get(anchor),
@@ -100,7 +102,7 @@ impl Index {
             if let Some(node) = root.and_then(|root| self.trie.exact(root, place.path)) {
                 self.trie
                     .remove_items(node, &mut self.lists, |item| item.slot == slot);
-                touched.push(node);
+                edits.push((node, Edit::Gone(slot)));
             }
         });
     }
@@ -121,12 +123,32 @@ impl Index {
     }
 
     /// Renews what is derived from the lists of the nodes.
-    pub(crate) fn refresh(&mut self, mut touched: Vec<u32>, routes: &Routes) {
-        touched.sort_unstable();
-        touched.dedup();
-        for node in touched {
-            self.fan_out(node, routes);
+    pub(crate) fn refresh(&mut self, mut edits: Vec<(u32, Edit)>, routes: &Routes) {
+        edits.sort_by_key(|(node, _)| *node);
+        for group in edits.chunk_by(|(one, _), (other, _)| one == other) {
+            let Some((node, _)) = group.first() else { continue };
+            let own: Vec<Edit> = group.iter().map(|(_, edit)| *edit).collect();
+            if !self.patch(*node, &own, routes) {
+                self.fan_out(*node, routes);
+            }
         }
+    }
+
+    /// Notes edits beside the fan of a node. Returns false when the fan must be built anew, or for the first time.
+    fn patch(&mut self, node: u32, edits: &[Edit], routes: &Routes) -> bool {
+        let Some(place) = self
+            .trie
+            .fan(node)
+            .and_then(|fan| self.fans.get_mut(fan as usize))
+        else {
+            return false;
+        };
+        let patched = place
+            .as_ref()
+            .and_then(|known| known.with(edits, |a, b| order(routes, a, b)));
+        let is_patched = patched.is_some();
+        *place = patched;
+        is_patched
     }
 
     fn node_for(&mut self, place: &Place<'_>) -> u32 {
@@ -141,7 +163,7 @@ impl Index {
     }
 
     fn fan_out(&mut self, node: u32, routes: &Routes) {
-        let fan = Fan::build(self.trie.items(node, &self.lists), routes).map(Arc::new);
+        let fan = Fan::build(self.trie.items(node, &self.lists), routes).map(Patched::new);
         let known = self.trie.fan(node);
         match (known.and_then(|known| self.fans.get_mut(known as usize)), fan) {
             (Some(place), fan) => *place = fan,

@@ -83,6 +83,12 @@ impl Router {
         empty.update(routes)
     }
 
+    /// The rules that order its routes.
+    #[must_use]
+    pub fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
     /// The route that takes the request.
     #[must_use]
     pub fn find(&self, request: &RequestFacts<'_>) -> Option<Match> {
@@ -130,20 +136,20 @@ impl Router {
 
     fn edited_index(&self, edit: &Edit<'_>, table: &mut Routes) -> Index {
         let mut index = self.index.clone();
-        let mut touched = Vec::new();
+        let mut edits = Vec::new();
         let mut inserted = Vec::new();
         edit.apply(
             self.flavor,
             table,
-            |slot, route, _| index.remove(slot, route, &mut touched),
+            |slot, route, _| index.remove(slot, route, &mut edits),
             |slot, _, _| inserted.push(slot),
         );
         for slot in inserted {
             if let Some(route) = table.get(slot) {
-                index.insert(slot, route, table, &mut touched);
+                index.insert(slot, route, table, &mut edits);
             }
         }
-        index.refresh(touched, table);
+        index.refresh(edits, table);
         index
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Search<'r, 'f> {
     routes: &'r Routes,
     index: &'r Index,
     facts: &'f RequestFacts<'f>,
+    /// Routes whose items in the fan at hand do not count, in order.
+    gone: &'r [u32],
     best: Option<Found<'r>>,
 }
 
@@ -31,6 +33,7 @@ impl<'r, 'f> Search<'r, 'f> {
             routes,
             index,
             facts,
+            gone: &[],
             best: None,
         };
         let host = facts.host.as_bytes();
@@ -63,9 +66,14 @@ impl<'r, 'f> Search<'r, 'f> {
             let fan = index
                 .trie
                 .fan(node)
-                .and_then(|fan| index.fans.get(fan as usize)?.as_deref());
+                .and_then(|fan| index.fans.get(fan as usize)?.as_ref());
             match fan {
-                Some(fan) => self.fan(fan, depth as usize),
+                Some(patched) => {
+                    self.list(&patched.late, depth as usize);
+                    self.gone = &patched.gone;
+                    self.fan(&patched.fan, depth as usize);
+                    self.gone = &[];
+                }
                 None => self.list(items, depth as usize),
             }
         }
@@ -78,6 +86,9 @@ impl<'r, 'f> Search<'r, 'f> {
     /// Takes the first hit of a sorted list, unless the best so far stands before it.
     fn list(&mut self, items: &[Item], depth: usize) {
         for item in items {
+            if !self.gone.is_empty() && self.gone.binary_search(&item.slot).is_ok() {
+                continue;
+            }
             if let Some(best) = &self.best
                 && (item.weight < best.item.weight
                     || item.weight == best.item.weight && order(self.routes, item, &best.item).is_ge())

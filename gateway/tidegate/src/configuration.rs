@@ -1,5 +1,6 @@
 //! From a declarative file to a snapshot: load, resolve references, plan.
 
+use crate::certificates;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,10 +9,11 @@ use tidegate_config::declarative::{
     self, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
 };
 use tidegate_config::settings::Settings;
-use tidegate_config::vault::resolve_references;
+use tidegate_config::settings::values::EnabledNames;
+use tidegate_config::vault::{Environment, Secrets, resolve_references};
 use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::{Context as ModelContext, RouterFlavor};
-use tidegate_plan::{PlanInput, Snapshot, plan};
+use tidegate_plan::{PlanInput, Snapshot, keep_times, plan};
 use tidegate_plugin::Registry;
 use tidegate_plugin::services::Services;
 use tidegate_router::Flavor;
@@ -60,9 +62,22 @@ impl Configuration {
     /// # Errors
     /// With every fault of the file, each with its place.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled> {
+        check_enabled_plugins(&self.settings, &self.registry)?;
         match self.source()? {
             Some(source) => self.compile_source(&source, previous),
             None => self.compile_entities(EntitySet::default(), NO_CONFIGURATION.to_owned(), previous),
+        }
+    }
+
+    /// The configuration that the settings name, unless it is the text with this hash.
+    ///
+    /// # Errors
+    /// With every fault of the file, each with its place.
+    pub fn compile_unless(&self, content_hash: &str, previous: &Snapshot) -> Result<Option<Compiled>> {
+        match self.source()? {
+            Some(source) if declarative::content_hash(&source.bytes) == content_hash => Ok(None),
+            Some(source) => self.compile_source(&source, Some(previous)).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -83,10 +98,18 @@ impl Configuration {
     }
 
     fn compile_source(&self, source: &SourceText, previous: Option<&Snapshot>) -> Result<Compiled> {
-        let schemas = RegistrySchemas(&self.registry);
+        let schemas = RegistrySchemas::new(&self.registry, &self.settings);
         let environment = |name: &str| std::env::var(name).ok();
         let mut options = load_options(&self.settings, &schemas);
-        options.environment = Some(&environment);
+        let secrets = secrets(&self.settings, &environment);
+        options.secrets = Some(secrets);
+        let now_millis = self.services.clock.now_millis();
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "milliseconds since the epoch fit a double exactly"
+        )]
+        let now = now_millis as f64 / 1_000.0;
+        options.now = Some(now);
         let text = Source {
             name: &source.name,
             bytes: &source.bytes,
@@ -97,7 +120,11 @@ impl Configuration {
         }
         let mut entities = loaded.entities;
         // References that lead nowhere were among the warnings.
-        drop(resolve_references(&mut entities, &schemas, &environment));
+        drop(resolve_references(&mut entities, &schemas, &secrets));
+        if let Some(previous) = previous {
+            let loaded_at = i64::try_from(now_millis / 1_000).unwrap_or(i64::MAX);
+            keep_times(&mut entities, previous, loaded_at);
+        }
         self.compile_entities(entities, loaded.content_hash, previous)
     }
 
@@ -149,7 +176,11 @@ pub fn load_options<'a>(settings: &Settings, schemas: &'a RegistrySchemas<'a>) -
     LoadOptions {
         context: ModelContext {
             router_flavor: configuration.router_flavor,
-            ..ModelContext::default()
+            vault_types: if configuration.vaults.has(ENV_VAULT) {
+                &[ENV_VAULT]
+            } else {
+                &[]
+            },
         },
         limits: Limits {
             max_bytes: configuration.declarative_max_size,
@@ -158,7 +189,32 @@ pub fn load_options<'a>(settings: &Settings, schemas: &'a RegistrySchemas<'a>) -
             max_alias_nodes: configuration.declarative_max_alias_nodes,
             max_faults: configuration.declarative_max_faults,
         },
+        inspector: Some(&certificates::inspect),
         ..LoadOptions::new(schemas)
+    }
+}
+
+const ENV_VAULT: &str = "env";
+
+/// Where vault references lead under these settings.
+#[must_use]
+pub fn secrets<'e>(settings: &'e Settings, environment: &'e Environment<'e>) -> Secrets<'e> {
+    Secrets {
+        environment,
+        env_prefix: &settings.process.vault_env_prefix,
+        is_enabled: settings.configuration.vaults.has(ENV_VAULT),
+    }
+}
+
+/// Refuses names in the setting `plugins` that this build does not have.
+///
+/// # Errors
+/// The first such name.
+pub fn check_enabled_plugins(settings: &Settings, registry: &Registry) -> Result<()> {
+    let enabled = &settings.configuration.plugins;
+    match enabled.names.iter().find(|name| registry.get(name).is_none()) {
+        Some(name) => anyhow::bail!("plugins: there is no plugin `{name}` in this build"),
+        None => Ok(()),
     }
 }
 
@@ -172,12 +228,26 @@ pub fn flavor(settings: &Settings) -> Flavor {
     }
 }
 
-/// The registry's tables as the loader asks for them.
-pub struct RegistrySchemas<'a>(pub &'a Registry);
+/// The registry's tables as the loader asks for them; kinds that are not enabled do not exist for it.
+pub struct RegistrySchemas<'a> {
+    registry: &'a Registry,
+    enabled: &'a EnabledNames,
+}
+
+impl<'a> RegistrySchemas<'a> {
+    /// The kinds that the settings enable.
+    #[must_use]
+    pub fn new(registry: &'a Registry, settings: &'a Settings) -> Self {
+        Self {
+            registry,
+            enabled: &settings.configuration.plugins,
+        }
+    }
+}
 
 impl PluginSchemas for RegistrySchemas<'_> {
     fn get(&self, name: &str) -> Option<PluginSchema> {
-        let kind = self.0.get(name)?;
+        let kind = self.registry.get(name).filter(|_| self.enabled.has(name))?;
         let scopes = kind.scopes();
         Some(PluginSchema {
             config: kind.schema(),
@@ -193,6 +263,52 @@ impl PluginSchemas for RegistrySchemas<'_> {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.0.kinds().map(|kind| kind.name()).collect()
+        let names = self.registry.kinds().map(|kind| kind.name());
+        names.filter(|name| self.enabled.has(name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_plugin::exchange::RouteIndex;
+
+    const FILE: &str =
+        "_format_version: '3.0'\nroutes:\n- {name: a, paths: [/a]}\n- {name: b, paths: [/b]}\n";
+
+    fn configuration(text: &str) -> Configuration {
+        let settings = Settings::with(&[("declarative_config_string", text)]).unwrap();
+        Configuration::new(Arc::new(settings), Arc::new(Services::detached()))
+    }
+
+    #[test]
+    fn a_text_that_is_in_service_is_not_compiled_again() {
+        let first = configuration(FILE).compile(None).unwrap();
+        let again = configuration(FILE).compile_unless(&first.content_hash, &first.snapshot);
+        assert!(again.unwrap().is_none());
+        let other =
+            configuration(&FILE.replace("/b", "/c")).compile_unless(&first.content_hash, &first.snapshot);
+        assert_eq!(other.unwrap().map(|compiled| compiled.snapshot.version), Some(2));
+    }
+
+    #[test]
+    fn routes_that_a_new_text_leaves_alone_are_shared_and_keep_their_times() {
+        let first = configuration(FILE).compile(None).unwrap();
+        // Without times the second text is stamped anew, which must not make its routes different ones.
+        let second = configuration(&FILE.replace("/b", "/c"))
+            .compile(Some(&first.snapshot))
+            .unwrap();
+        let route = |compiled: &Compiled, index| {
+            Arc::clone(compiled.snapshot.planned_route(RouteIndex(index)).unwrap())
+        };
+        assert_eq!(
+            route(&second, 1).route.created_at,
+            route(&first, 1).route.created_at
+        );
+        let third = configuration(&FILE.replace("/b", "/d"))
+            .compile(Some(&second.snapshot))
+            .unwrap();
+        assert!(Arc::ptr_eq(&route(&second, 0), &route(&third, 0)));
+        assert!(!Arc::ptr_eq(&route(&second, 1), &route(&third, 1)));
     }
 }

@@ -1,9 +1,15 @@
 //! The Tidegate API gateway: command line and wiring. Everything meets here and nowhere else.
 
+mod certificates;
 pub mod cli;
+mod compile_thread;
 pub mod configuration;
+mod control_listener;
 pub mod echo;
 pub mod explain;
+mod memory;
+mod name_service;
+mod priority;
 mod proxy_settings;
 mod reload;
 pub mod start;

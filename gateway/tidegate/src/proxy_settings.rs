@@ -68,6 +68,7 @@ fn client_limits(settings: &Settings) -> ClientLimits {
         body_timeout: limits.client_body_timeout,
         idle_timeout: limits.client_idle_timeout,
         send_timeout: limits.client_send_timeout,
+        http2_keepalive_requests: http2.http2_keepalive_requests,
         http2_max_streams: http2.http2_max_concurrent_streams,
         http2_max_pending_resets: http2.http2_max_pending_accept_reset_streams,
         http2_max_error_resets: http2.http2_max_local_error_reset_streams,

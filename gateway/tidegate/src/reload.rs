@@ -1,5 +1,6 @@
 //! Takes a changed configuration into service, or refuses it and leaves the old one where it is.
 
+use crate::compile_thread::{CompileThread, Retired};
 use crate::configuration::{Compiled, Configuration};
 use crate::start::series;
 use crate::tls::TlsState;
@@ -18,9 +19,19 @@ pub(crate) struct Reloader {
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
     tls: Arc<TlsState>,
+    thread: CompileThread,
     state: Mutex<State>,
-    is_working: AtomicBool,
-    is_asked_again: AtomicBool,
+    is_asked: AtomicBool,
+    is_touched: AtomicBool,
+}
+
+/// Why the configuration is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// An operator or a signal wants it.
+    Asked,
+    /// The file looks different from outside.
+    FileTouched,
 }
 
 /// What the last look at the configuration found.
@@ -48,6 +59,7 @@ impl Reloader {
         shared: Arc<Shared>,
         metrics: Arc<Metrics>,
         tls: Arc<TlsState>,
+        thread: CompileThread,
         current: &Compiled,
     ) -> Arc<Self> {
         let seen = mark(&settings);
@@ -62,9 +74,10 @@ impl Reloader {
             shared,
             metrics,
             tls,
+            thread,
             state: Mutex::new(state),
-            is_working: AtomicBool::new(false),
-            is_asked_again: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
+            is_touched: AtomicBool::new(false),
         })
     }
 
@@ -80,60 +93,59 @@ impl Reloader {
             let now = mark(&self.settings);
             let has_changed = now.is_some() && self.state.lock().seen != now;
             if has_changed {
-                Arc::clone(&self).reload_in_background();
+                self.post(Reason::FileTouched);
             }
         }
     }
 
     /// Reloads on a thread of low priority, so that traffic goes first even on a single core.
-    pub(crate) fn reload_in_background(self: Arc<Self>) {
-        if self.is_working.swap(true, Ordering::AcqRel) {
-            self.is_asked_again.store(true, Ordering::Release);
-            return;
-        }
-        let spawned = std::thread::Builder::new()
-            .name("compile".to_owned())
-            .spawn(move || {
-                lower_priority();
-                loop {
-                    self.is_asked_again.store(false, Ordering::Release);
-                    self.reload();
-                    if !self.is_asked_again.load(Ordering::Acquire) {
-                        break;
-                    }
-                }
-                self.is_working.store(false, Ordering::Release);
-            });
-        if let Err(error) = spawned {
-            tracing::error!(%error, "cannot start the thread that reloads");
-        }
+    pub(crate) fn reload_in_background(self: &Arc<Self>) {
+        self.post(Reason::Asked);
     }
 
-    fn reload(&self) {
-        self.state.lock().seen = mark(&self.settings);
+    /// One reload that waits stands for all that are asked for meanwhile.
+    fn post(self: &Arc<Self>, reason: Reason) {
+        let is_waiting = match reason {
+            Reason::Asked => &self.is_asked,
+            Reason::FileTouched => &self.is_touched,
+        };
+        if is_waiting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let reloader = Arc::clone(self);
+        self.thread.post(move |retired| {
+            let is_waiting = match reason {
+                Reason::Asked => &reloader.is_asked,
+                Reason::FileTouched => &reloader.is_touched,
+            };
+            is_waiting.store(false, Ordering::Release);
+            reloader.reload(reason, retired);
+        });
+    }
+
+    fn reload(&self, reason: Reason, retired: &mut Retired) {
+        let content_hash = {
+            let mut state = self.state.lock();
+            state.seen = mark(&self.settings);
+            state.content_hash.clone()
+        };
         let previous = self.shared.snapshot();
-        let outcome = self.configuration.compile(Some(&previous)).and_then(|compiled| {
-            self.tls.update(&compiled.entities)?;
+        let outcome = match reason {
+            // Who asks may have changed what is not in the file: certificates that settings name, environment.
+            Reason::Asked => self.configuration.compile(Some(&previous)).map(Some),
+            Reason::FileTouched => self.configuration.compile_unless(&content_hash, &previous),
+        };
+        let outcome = outcome.and_then(|compiled| {
+            if let Some(compiled) = &compiled {
+                self.tls.update(&compiled.entities)?;
+            }
             Ok(compiled)
         });
         match outcome {
-            Ok(compiled) => {
-                let version = compiled.snapshot.version;
-                let upstream_tls = self.tls.upstream_source(&self.settings, &compiled.entities);
-                self.shared.publish(
-                    Arc::clone(&compiled.snapshot),
-                    series(&self.metrics, &compiled),
-                    upstream_tls,
-                );
-                self.metrics.snapshot_accepted(version);
-                let mut state = self.state.lock();
-                state.content_hash = compiled.content_hash;
-                state.refused = None;
-                tracing::info!(
-                    version,
-                    routes = compiled.snapshot.routes.len(),
-                    "configuration in service"
-                );
+            Ok(Some(compiled)) => self.accept(compiled, retired),
+            Ok(None) => {
+                self.state.lock().refused = None;
+                tracing::debug!("the declarative file was written anew and holds what is in service");
             }
             Err(error) => {
                 self.metrics.snapshot_refused();
@@ -142,6 +154,25 @@ impl Reloader {
                 self.state.lock().refused = Some(text);
             }
         }
+    }
+
+    fn accept(&self, compiled: Compiled, retired: &mut Retired) {
+        let version = compiled.snapshot.version;
+        let upstream_tls = self.tls.upstream_source(&self.settings, &compiled.entities);
+        retired.push(self.shared.publish(
+            Arc::clone(&compiled.snapshot),
+            series(&self.metrics, &compiled),
+            upstream_tls,
+        ));
+        self.metrics.snapshot_accepted(version);
+        let mut state = self.state.lock();
+        state.content_hash = compiled.content_hash;
+        state.refused = None;
+        tracing::info!(
+            version,
+            routes = compiled.snapshot.routes.len(),
+            "configuration in service"
+        );
     }
 }
 
@@ -154,10 +185,4 @@ fn mark(settings: &Settings) -> Option<FileMark> {
         length: metadata.len(),
         inode: metadata.ino(),
     })
-}
-
-/// Lowers the scheduling priority of this thread; failing to is no fault.
-fn lower_priority() {
-    const LOW: i32 = 10;
-    let _ = rustix::process::setpriority_process(None, LOW);
 }

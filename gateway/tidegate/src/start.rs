@@ -1,16 +1,18 @@
 //! The running gateway: start, reload, drain.
 
 use crate::cli::pid_file::PidFile;
+use crate::compile_thread::CompileThread;
 use crate::configuration::{Compiled, Configuration};
+use crate::control_listener::{self, Certificates, ControlListener};
 use crate::reload::Reloader;
 use crate::status::{self, StatusContext};
 use crate::tls::TlsState;
 use crate::workers::{self, WorkerContext};
 use anyhow::{Context, Result};
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_config::listen::ListenAddress;
 use tidegate_config::settings::values::{AccessLogFormat, LogFormat, LogTarget};
 use tidegate_config::settings::{Origin, Settings};
 use tidegate_net::limits::ConnectionLimits;
@@ -41,11 +43,14 @@ pub fn run(settings: Settings) -> Result<()> {
         clock: Arc::new(SystemClock),
         counters: Arc::new(Counters::default()),
         lines: Arc::clone(&lines) as _,
+        outbound: Arc::new(tidegate_plugin::filter::NoOutbound),
         node_id,
         hostname: hostname(),
     });
     let configuration = Arc::new(Configuration::new(Arc::clone(&settings), services));
-    let compiled = configuration.compile(None)?;
+    let compile_thread = CompileThread::start()?;
+    let first = Arc::clone(&configuration);
+    let compiled = compile_thread.call(move || first.compile(None))??;
     let worker_count = settings.process.workers.count().get();
     let metrics = Arc::new(Metrics::new(Options {
         workers: worker_count,
@@ -80,13 +85,11 @@ pub fn run(settings: Settings) -> Result<()> {
             cap(settings.limits.max_connections),
             cap(settings.limits.max_connections_per_ip),
         ),
+        names: Arc::new(crate::name_service::load(&settings)),
         settings: Arc::clone(&settings),
     });
     let control = control_runtime()?;
-    let status_sockets = workers::bind_all(&status_addresses(&settings), 1)?
-        .into_iter()
-        .flatten()
-        .collect();
+    let status_listeners = status_listeners(&settings, &tls)?;
     let pid_file = write_pid_file(&settings)?;
     let threads = sockets
         .into_iter()
@@ -99,6 +102,7 @@ pub fn run(settings: Settings) -> Result<()> {
         Arc::clone(&shared),
         Arc::clone(&metrics),
         tls,
+        compile_thread,
         &compiled,
     );
     drop(compiled);
@@ -110,7 +114,7 @@ pub fn run(settings: Settings) -> Result<()> {
             reloader: Arc::clone(&reloader),
             level,
         };
-        status::serve(status_sockets, status);
+        status::serve(status_listeners, status);
         tokio::spawn(Arc::clone(&reloader).watch());
         wait_for_stop(&reloader).await
     })?;
@@ -128,20 +132,21 @@ pub fn run(settings: Settings) -> Result<()> {
     Ok(())
 }
 
-/// Where `/status` is answered: the status listener, and the Admin API's cleartext addresses when somebody named them.
-/// Kong answers `/status` there too, and tools wait for it.
-fn status_addresses(settings: &Settings) -> Vec<ListenAddress> {
+/// Where `/status` is answered: the status listener, and the Admin API's addresses when somebody named them. Kong
+/// answers `/status` there too, and tools wait for it.
+fn status_listeners(settings: &Settings, tls: &TlsState) -> Result<Vec<ControlListener>> {
     let listeners = &settings.listeners;
-    let mut addresses = listeners.status_listen.addresses.clone();
+    let certificates = Certificates::of_status(settings);
+    let mut bound = control_listener::bind(&listeners.status_listen.addresses, &certificates, tls)?;
     if settings.origin("admin_listen") != Some(&Origin::Default) {
-        let cleartext = listeners
-            .admin_listen
-            .addresses
-            .iter()
-            .filter(|address| !address.flags.ssl);
-        addresses.extend(cleartext.cloned());
+        let certificates = Certificates::of_admin(settings);
+        bound.extend(control_listener::bind(
+            &listeners.admin_listen.addresses,
+            &certificates,
+            tls,
+        )?);
     }
-    addresses
+    Ok(bound)
 }
 
 /// A limit of the settings, where 0 is none.
@@ -186,33 +191,23 @@ fn control_runtime() -> Result<tokio::runtime::Runtime> {
 /// The series that a snapshot's routes are counted in.
 pub(crate) fn series(metrics: &Metrics, compiled: &Compiled) -> tidegate_telemetry::metrics::RouteTable {
     let snapshot = &compiled.snapshot;
-    let labels: Vec<(String, String)> = snapshot
+    // Labels without a name are rare: only they are written out.
+    let labels: Vec<(&str, Cow<'_, str>)> = snapshot
         .routes
         .iter()
         .map(|planned| {
             let service = planned.service.and_then(|index| snapshot.planned_service(index));
-            let service = service.map_or_else(String::new, |planned| {
-                planned
-                    .service
-                    .name
-                    .clone()
-                    .unwrap_or_else(|| planned.service.host.clone())
+            let service = service.map_or("", |planned| {
+                planned.service.name.as_deref().unwrap_or(&planned.service.host)
             });
-            (
-                service,
-                planned
-                    .route
-                    .name
-                    .clone()
-                    .unwrap_or_else(|| planned.route.id.to_string()),
-            )
+            let route = match &planned.route.name {
+                Some(name) => Cow::Borrowed(name.as_str()),
+                None => Cow::Owned(planned.route.id.to_string()),
+            };
+            (service, route)
         })
         .collect();
-    metrics.routes(
-        labels
-            .iter()
-            .map(|(service, route)| (service.as_str(), route.as_str())),
-    )
+    metrics.routes(labels.iter().map(|(service, route)| (*service, &**route)))
 }
 
 fn access_log(settings: &Settings, lines: &Arc<LineWriter>) -> AccessLog {

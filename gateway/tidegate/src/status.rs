@@ -1,20 +1,16 @@
 //! The status listener: `/status`, `/status/ready`, `/metrics` (kong-core G.5).
 
 use crate::configuration::NO_CONFIGURATION;
+use crate::control_listener::{self, ControlListener};
 use crate::reload::Reloader;
-use crate::workers::Bound;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, SERVER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tidegate_proxy::Shared;
 use tidegate_proxy::settings::PRODUCT;
 use tidegate_telemetry::metrics::Metrics;
@@ -33,50 +29,13 @@ struct State {
     is_marked_draining: AtomicBool,
 }
 
-/// Longest wait for a request head on the status listener.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Serves every status listener on the current runtime.
-pub(crate) fn serve(listeners: Vec<Bound>, context: StatusContext) {
-    let state = Arc::new(State {
+pub(crate) fn serve(listeners: Vec<ControlListener>, context: StatusContext) {
+    let state = State {
         context,
         is_marked_draining: AtomicBool::new(false),
-    });
-    for listener in listeners {
-        let Some(socket) = listener.into_tcp() else {
-            tracing::warn!("status_listen on a unix socket is not served yet");
-            continue;
-        };
-        let state = Arc::clone(&state);
-        tokio::spawn(async move {
-            let listener = match tokio::net::TcpListener::from_std(socket) {
-                Ok(listener) => listener,
-                Err(error) => {
-                    tracing::error!(%error, "cannot open the status listener");
-                    return;
-                }
-            };
-            loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                let state = Arc::clone(&state);
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| {
-                        let state = Arc::clone(&state);
-                        async move { Ok::<_, Infallible>(answer(&state, &request)) }
-                    });
-                    let mut builder = hyper::server::conn::http1::Builder::new();
-                    builder
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(HEAD_TIMEOUT)
-                        .title_case_headers(true);
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                });
-            }
-        });
-    }
+    };
+    control_listener::serve(listeners, move |request| answer(&state, request));
 }
 
 fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {

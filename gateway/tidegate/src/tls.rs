@@ -8,8 +8,9 @@ use tidegate_config::settings::values::{CipherSuite, PemSource, TrustAnchor};
 use tidegate_model::entities::{EntitySet, Service};
 use tidegate_model::ids::{CaCertificateId, CertificateId};
 use tidegate_net::tls::{
-    CertificateInput, CertificatePair, CertificateStore, ClientCertificate, ServerTls, ServerTlsSettings,
-    SwappableCertificates, UpstreamTlsCache, UpstreamTlsOptions, self_signed_pair,
+    CertificateInput, CertificatePair, CertificateStore, CipherPolicy, CipherSelection, ClientCertificate,
+    ServerTls, ServerTlsSettings, SwappableCertificates, UpstreamTlsCache, UpstreamTlsOptions,
+    check_certificate, check_pair, expiry, self_signed_pair,
 };
 use tidegate_proxy::worker::UpstreamTlsSource;
 
@@ -18,19 +19,44 @@ pub(crate) struct TlsState {
     default: CertificatePair,
     certificates: Arc<SwappableCertificates>,
     settings: ServerTlsSettings,
+    /// One for all workers, so that a session that began at one is resumed at another: with HTTP/1.1 only, with HTTP/2.
+    servers: [Arc<ServerTls>; 2],
     upstream: Arc<UpstreamTlsCache>,
+    trust: Trust,
+    client_certificate: Option<ClientCertificate>,
+}
+
+/// Who may sign certificates of upstreams.
+struct Trust {
+    bundles: Vec<Arc<str>>,
+    system: bool,
 }
 
 impl TlsState {
     /// Loads the configured certificates; makes a self-signed one when there is no default.
     pub(crate) fn new(settings: &Settings, entities: &EntitySet) -> Result<Self> {
-        let default = default_pair(settings)?;
+        let tls = &settings.tls;
+        let default = pair(&tls.ssl_cert, &tls.ssl_cert_key, "ssl_cert")?;
         let store = store(entities, default.clone())?;
+        let certificates = Arc::new(SwappableCertificates::new(store));
+        let base = server_settings(settings);
+        let server = |http2| -> Result<Arc<ServerTls>> {
+            let settings = ServerTlsSettings {
+                http2,
+                ..base.clone()
+            };
+            let server = ServerTls::build(&settings, Arc::clone(&certificates) as _);
+            Ok(Arc::new(server.context("cannot set up TLS from clients")?))
+        };
+        let servers = [server(false)?, server(true)?];
         Ok(Self {
             default,
-            certificates: Arc::new(SwappableCertificates::new(store)),
-            settings: server_settings(settings),
+            certificates,
+            settings: base,
+            servers,
             upstream: Arc::default(),
+            trust: trust(settings)?,
+            client_certificate: global_client_certificate(settings)?,
         })
     }
 
@@ -40,14 +66,26 @@ impl TlsState {
         Ok(())
     }
 
-    /// TLS of a listener.
-    pub(crate) fn server(&self, http2: bool) -> Result<Arc<ServerTls>> {
+    /// TLS of a listener for traffic.
+    pub(crate) fn server(&self, http2: bool) -> Arc<ServerTls> {
+        let [without_http2, with_http2] = &self.servers;
+        Arc::clone(if http2 { with_http2 } else { without_http2 })
+    }
+
+    /// TLS of a listener that is not for traffic: its certificate is fixed and knows no server names.
+    pub(crate) fn fixed_server(
+        &self,
+        certificates: &[PemSource],
+        keys: &[PemSource],
+        setting: &str,
+        http2: bool,
+    ) -> Result<Arc<ServerTls>> {
         let settings = ServerTlsSettings {
             http2,
             ..self.settings.clone()
         };
-        let server =
-            ServerTls::build(&settings, Arc::clone(&self.certificates) as _).context("cannot set up TLS")?;
+        let store = CertificateStore::build(&[], &[], pair(certificates, keys, setting)?)?;
+        let server = ServerTls::build(&settings, Arc::new(store)).context("cannot set up TLS")?;
         Ok(Arc::new(server))
     }
 
@@ -73,9 +111,10 @@ impl TlsState {
             .iter()
             .map(|entity| (entity.id, Arc::from(entity.cert.as_str())))
             .collect();
-        let global = global_client_certificate(settings);
-        let trusted = trusted_certificates(settings);
+        let global = self.client_certificate.clone();
+        let (trusted, trusts_system) = (self.trust.bundles.clone(), self.trust.system);
         let (cache, verify) = (Arc::clone(&self.upstream), settings.upstream.upstream_tls_verify);
+        let depth = u8::try_from(settings.upstream.upstream_tls_verify_depth).ok();
         Box::new(move |service: &Service| {
             let own = service
                 .client_certificate
@@ -84,7 +123,7 @@ impl TlsState {
             let wanted = service.ca_certificates.as_deref().unwrap_or_default();
             let options = UpstreamTlsOptions {
                 verify: service.tls_verify.unwrap_or(verify),
-                verify_depth: service.tls_verify_depth,
+                verify_depth: service.tls_verify_depth.or(depth),
                 ca_certificates: if wanted.is_empty() {
                     trusted.clone()
                 } else {
@@ -94,6 +133,7 @@ impl TlsState {
                         .cloned()
                         .collect()
                 },
+                trusts_system: wanted.is_empty() && trusts_system,
                 client_certificate: own.or_else(|| global.clone()),
                 http2: service.protocol.is_grpc(),
             };
@@ -104,34 +144,54 @@ impl TlsState {
 
 fn server_settings(settings: &Settings) -> ServerTlsSettings {
     let tls = &settings.tls;
-    let (tls12, tls13) = match tls.ssl_cipher_suite {
-        CipherSuite::Modern => (false, true),
-        CipherSuite::Custom => (tls.ssl_protocols.tls12, tls.ssl_protocols.tls13),
-        _ => (true, true),
-    };
+    if tls.ssl_cipher_suite != CipherSuite::Custom && !tls.ssl_ciphers.is_empty() {
+        tracing::warn!("`ssl_ciphers` has an effect only with `ssl_cipher_suite = custom`");
+    }
     // `ssl_protocols` narrows every suite: a listener that is told TLSv1.3 alone speaks nothing else.
     ServerTlsSettings {
-        tls12: tls12 && tls.ssl_protocols.tls12,
-        tls13: tls13 && tls.ssl_protocols.tls13,
+        tls12: tls.ssl_cipher_suite != CipherSuite::Modern && tls.ssl_protocols.tls12,
+        tls13: tls.ssl_protocols.tls13,
+        ciphers: match tls.ssl_cipher_suite {
+            CipherSuite::Fips => CipherPolicy::Fips,
+            CipherSuite::Custom if !tls.ssl_ciphers.is_empty() => listed_ciphers(&tls.ssl_ciphers),
+            _ => CipherPolicy::All,
+        },
+        prefer_server_ciphers: match tls.ssl_cipher_suite {
+            CipherSuite::Custom => tls.ssl_prefer_server_ciphers,
+            CipherSuite::Old | CipherSuite::Fips => true,
+            CipherSuite::Modern | CipherSuite::Intermediate => false,
+        },
         session_tickets: tls.ssl_session_tickets,
+        session_timeout: tls.ssl_session_timeout,
         session_cache_size: tls.ssl_session_cache_size / BYTES_PER_SESSION,
         http2: false,
     }
 }
 
+fn listed_ciphers(list: &str) -> CipherPolicy {
+    let selection = CipherSelection::parse(list);
+    if !selection.unknown.is_empty() {
+        let names = selection.unknown.join(", ");
+        tracing::warn!("ssl_ciphers: not available and left out: {names}");
+    }
+    CipherPolicy::Listed(selection)
+}
+
 /// Memory that nginx reckons for a session.
 const BYTES_PER_SESSION: usize = 256;
 
-fn default_pair(settings: &Settings) -> Result<CertificatePair> {
-    let mut pairs = settings.tls.ssl_cert.iter().zip(&settings.tls.ssl_cert_key);
-    let Some((cert, key)) = pairs.next() else {
+/// The pair of a setting and the setting of its keys; self-signed when they are empty.
+fn pair(certificates: &[PemSource], keys: &[PemSource], setting: &str) -> Result<CertificatePair> {
+    let key_setting = format!("{setting}_key");
+    let mut pairs = certificates.iter().zip(keys).map(|(cert, key)| -> Result<_> {
+        let pair = (read_pem(cert, setting)?, read_pem(key, &key_setting)?);
+        warn_if_expired(&pair.0, setting);
+        Ok(pair)
+    });
+    let Some((cert, key)) = pairs.next().transpose()? else {
         return self_signed_pair().context("cannot make a self-signed certificate");
     };
-    let (cert, key) = (read_pem(cert, "ssl_cert")?, read_pem(key, "ssl_cert_key")?);
-    let alternative = match pairs.next() {
-        Some((cert, key)) => Some((read_pem(cert, "ssl_cert")?, read_pem(key, "ssl_cert_key")?)),
-        None => None,
-    };
+    let alternative: Option<(String, String)> = pairs.next().transpose()?;
     let input = CertificateInput {
         cert: &cert,
         key: &key,
@@ -139,21 +199,36 @@ fn default_pair(settings: &Settings) -> Result<CertificatePair> {
             .as_ref()
             .map(|(cert, key)| (cert.as_str(), key.as_str())),
     };
-    CertificatePair::load(&input).context("ssl_cert and ssl_cert_key")
+    CertificatePair::load(&input).with_context(|| format!("{setting} and {key_setting}"))
 }
 
+fn warn_if_expired(cert: &str, setting: &str) {
+    if expiry(cert).is_ok_and(|end| end < unix_seconds()) {
+        tracing::warn!("{setting}: the certificate has expired; clients that check it will refuse it");
+    }
+}
+
+/// A certificate whose text is empty comes from a vault that does not have it, which was warned of: its names get the
+/// default certificate.
 fn store(entities: &EntitySet, default: CertificatePair) -> Result<CertificateStore> {
-    let inputs: Vec<CertificateInput<'_>> = entities
+    let present: Vec<_> = entities
         .certificates
+        .iter()
+        .filter(|entity| !entity.cert.is_empty() && !entity.key.is_empty())
+        .collect();
+    let inputs: Vec<CertificateInput<'_>> = present
         .iter()
         .map(|entity| CertificateInput {
             cert: &entity.cert,
             key: &entity.key,
-            alternative: entity.cert_alt.as_deref().zip(entity.key_alt.as_deref()),
+            alternative: entity
+                .cert_alt
+                .as_deref()
+                .zip(entity.key_alt.as_deref())
+                .filter(|(cert, key)| !cert.is_empty() && !key.is_empty()),
         })
         .collect();
-    let places: HashMap<CertificateId, usize> = entities
-        .certificates
+    let places: HashMap<CertificateId, usize> = present
         .iter()
         .enumerate()
         .map(|(place, entity)| (entity.id, place))
@@ -170,48 +245,44 @@ fn store(entities: &EntitySet, default: CertificatePair) -> Result<CertificateSt
     CertificateStore::build(&inputs, &snis, default).context("certificates")
 }
 
-fn global_client_certificate(settings: &Settings) -> Option<ClientCertificate> {
+fn global_client_certificate(settings: &Settings) -> Result<Option<ClientCertificate>> {
     let upstream = &settings.upstream;
-    if !upstream.client_ssl {
-        return None;
-    }
-    let (cert, key) = upstream
+    let sources = upstream
         .client_ssl_cert
         .as_ref()
-        .zip(upstream.client_ssl_cert_key.as_ref())?;
-    let pair =
-        read_pem(cert, "client_ssl_cert").and_then(|cert| Ok((cert, read_pem(key, "client_ssl_cert_key")?)));
-    match pair {
-        Ok((cert, key)) => Some(ClientCertificate {
-            cert: Arc::from(cert),
-            key: Arc::from(key),
-        }),
-        Err(error) => {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "no client certificate is shown to upstreams"
-            );
-            None
-        }
-    }
+        .zip(upstream.client_ssl_cert_key.as_ref());
+    let Some((cert, key)) = sources.filter(|_| upstream.client_ssl) else {
+        return Ok(None);
+    };
+    let (cert, key) = (
+        read_pem(cert, "client_ssl_cert")?,
+        read_pem(key, "client_ssl_cert_key")?,
+    );
+    check_pair(&cert, &key, None).context("client_ssl_cert and client_ssl_cert_key")?;
+    warn_if_expired(&cert, "client_ssl_cert");
+    Ok(Some(ClientCertificate {
+        cert: Arc::from(cert),
+        key: Arc::from(key),
+    }))
 }
 
-/// Bundles that replace the system's trust store; none when the system's is among the wanted.
-fn trusted_certificates(settings: &Settings) -> Vec<Arc<str>> {
-    let mut bundles = Vec::new();
+/// The system's trust store, bundles, or both.
+fn trust(settings: &Settings) -> Result<Trust> {
+    let mut trust = Trust {
+        bundles: Vec::new(),
+        system: false,
+    };
     for anchor in &settings.upstream.trusted_certificates {
         match anchor {
-            TrustAnchor::System => return Vec::new(),
-            TrustAnchor::Pem(source) => match read_pem(source, "trusted_certificates") {
-                Ok(text) => bundles.push(Arc::from(text)),
-                Err(error) => tracing::error!(
-                    error = format!("{error:#}"),
-                    "a bundle of trusted certificates is left out"
-                ),
-            },
+            TrustAnchor::System => trust.system = true,
+            TrustAnchor::Pem(source) => {
+                let text = read_pem(source, "trusted_certificates")?;
+                check_certificate(&text).context("trusted_certificates")?;
+                trust.bundles.push(Arc::from(text));
+            }
         }
     }
-    bundles
+    Ok(trust)
 }
 
 fn read_pem(source: &PemSource, setting: &str) -> Result<String> {
@@ -220,4 +291,11 @@ fn read_pem(source: &PemSource, setting: &str) -> Result<String> {
         PemSource::File(path) => std::fs::read_to_string(path)
             .with_context(|| format!("{setting}: cannot read {}", path.display())),
     }
+}
+
+/// The present in Unix seconds.
+pub(crate) fn unix_seconds() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidegate_config::listen::{Endpoint, ListenAddress, TcpKeepalive};
 use tidegate_config::settings::Settings;
-use tidegate_net::dns::{Dns, DnsSettings, SystemLookup};
+use tidegate_net::dns::{Dns, NameService, SystemLookup};
 use tidegate_net::limits::ConnectionLimits;
 use tidegate_net::listen::{Keepalive, SocketOptions, bind_tcp, bind_unix};
 use tidegate_proxy::{
@@ -25,21 +25,13 @@ pub(crate) enum BoundSocket {
 
 /// A bound listener with its flags.
 pub(crate) struct Bound {
-    socket: BoundSocket,
-    ssl: bool,
-    http2: bool,
-    proxy_protocol: bool,
+    pub(crate) socket: BoundSocket,
+    pub(crate) ssl: bool,
+    pub(crate) http2: bool,
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Bound {
-    /// The TCP socket, if it is one.
-    pub(crate) fn into_tcp(self) -> Option<std::net::TcpListener> {
-        match self.socket {
-            BoundSocket::Tcp(socket) => Some(socket),
-            BoundSocket::Unix(_) => None,
-        }
-    }
-
     fn try_clone(&self) -> Result<Self> {
         let socket = match &self.socket {
             BoundSocket::Tcp(socket) => BoundSocket::Tcp(socket.try_clone()?),
@@ -87,6 +79,8 @@ fn bind(address: &ListenAddress) -> Result<Bound> {
         backlog: flags.backlog.unwrap_or(BACKLOG),
         ipv6_only: flags.ipv6only,
         keepalive: flags.so_keepalive.map(keepalive),
+        deferred: flags.deferred,
+        fastopen: flags.fastopen,
     };
     let socket = match &address.endpoint {
         Endpoint::Socket(socket) => BoundSocket::Tcp(bind_tcp(*socket, &options)?),
@@ -97,7 +91,7 @@ fn bind(address: &ListenAddress) -> Result<Bound> {
                 .with_context(|| format!("the host of the listener {address} has no address"))?;
             BoundSocket::Tcp(bind_tcp(resolved, &options)?)
         }
-        Endpoint::Unix(path) => BoundSocket::Unix(bind_unix(path)?),
+        Endpoint::Unix(path) => BoundSocket::Unix(bind_unix(path, options.backlog)?),
     };
     Ok(Bound {
         socket,
@@ -139,6 +133,7 @@ pub(crate) struct WorkerContext {
     pub(crate) access_log: AccessLog,
     pub(crate) tls: Arc<TlsState>,
     pub(crate) limits: Arc<ConnectionLimits>,
+    pub(crate) names: Arc<NameService>,
 }
 
 /// Starts the worker with that index.
@@ -169,7 +164,7 @@ async fn run(index: usize, listeners: Vec<Bound>, context: &WorkerContext) {
     let Some(metrics) = context.metrics.worker(index) else {
         return;
     };
-    let lookup = match SystemLookup::new() {
+    let lookup = match SystemLookup::new(Arc::clone(&context.names)) {
         Ok(lookup) => lookup,
         Err(error) => {
             tracing::error!(worker = index, %error, "cannot set up name resolution");
@@ -181,7 +176,7 @@ async fn run(index: usize, listeners: Vec<Bound>, context: &WorkerContext) {
         settings: Arc::clone(&context.proxy),
         metrics,
         access_log: context.access_log.clone(),
-        resolver: Dns::new(lookup, dns_settings(&context.settings)),
+        resolver: Dns::new(lookup, crate::name_service::cache_settings(&context.settings)),
     });
     let gate = Rc::new(crate::proxy_settings::gate_limits(&context.settings));
     let mut accepting = Vec::new();
@@ -203,17 +198,6 @@ async fn run(index: usize, listeners: Vec<Bound>, context: &WorkerContext) {
         drop(task.await);
     }
     finish(&worker, context.settings.process.shutdown_grace).await;
-}
-
-fn dns_settings(settings: &Settings) -> DnsSettings {
-    let dns = &settings.dns;
-    DnsSettings {
-        valid_ttl: dns.dns_valid_ttl,
-        stale_ttl: dns.dns_stale_ttl,
-        not_found_ttl: dns.dns_not_found_ttl,
-        error_ttl: dns.dns_error_ttl,
-        cache_size: dns.dns_cache_size,
-    }
 }
 
 /// Waits for open connections to end, within the grace.
@@ -239,7 +223,7 @@ fn listener(
     Ok(Listener {
         socket,
         kind: if bound.ssl {
-            ListenerKind::Tls(context.tls.server(bound.http2)?)
+            ListenerKind::Tls(context.tls.server(bound.http2))
         } else {
             ListenerKind::Plain
         },

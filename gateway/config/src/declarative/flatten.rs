@@ -40,6 +40,13 @@ pub(super) struct Drafts {
 }
 
 impl Drafts {
+    /// The draft of the entity at that position of its collection. Without faults, drafts and entities go side by side.
+    pub(super) fn find(&self, collection: &str, index: usize) -> Option<usize> {
+        let of_collection = |(_, draft): &(usize, &Draft)| draft.entity.collection == collection;
+        let mut drafts = self.list.iter().enumerate().filter(of_collection);
+        drafts.nth(index).map(|(at, _)| at)
+    }
+
     /// Steps from the root to an entity.
     pub(super) fn path(&self, draft: usize) -> Vec<PathSegment> {
         let mut path = Vec::with_capacity(6);

@@ -157,3 +157,48 @@ fn what_is_written_reads_back_the_same() {
         assert_eq!(list.to_string(), text);
     }
 }
+
+#[test]
+fn a_flag_that_the_address_cannot_have_is_refused() {
+    for (text, flag, address) in [
+        ("unix:/run/t.sock deferred", "deferred", "a unix socket"),
+        ("unix:/run/t.sock fastopen=5", "fastopen", "a unix socket"),
+        (
+            "unix:/run/t.sock so_keepalive=on",
+            "so_keepalive",
+            "a unix socket",
+        ),
+        ("unix:/run/t.sock ipv6only=on", "ipv6only", "a unix socket"),
+        ("0.0.0.0:80 ipv6only=off", "ipv6only", "an IPv4 address"),
+    ] {
+        assert_eq!(
+            http(text),
+            Err(ListenError::SenselessFlag { flag, address }),
+            "{text}"
+        );
+    }
+    for text in [
+        "unix:/run/t.sock ssl reuseport backlog=5",
+        "[::]:80 ipv6only=off",
+        "host.test:80 ipv6only=on",
+    ] {
+        assert!(http(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn fastopen_takes_the_length_of_its_queue() {
+    let address = only("0.0.0.0:80 deferred fastopen=256");
+    assert_eq!(
+        (address.flags.deferred, address.flags.fastopen),
+        (true, Some(256))
+    );
+    assert_eq!(address.to_string(), "0.0.0.0:80 deferred fastopen=256");
+    for text in [
+        "0.0.0.0:80 fastopen",
+        "0.0.0.0:80 fastopen=0",
+        "0.0.0.0:80 fastopen=x",
+    ] {
+        assert!(http(text).is_err(), "{text}");
+    }
+}

@@ -141,6 +141,6 @@ fn section(out: &mut String, group: &Group) {
 }
 
 /// A `|` would end the cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

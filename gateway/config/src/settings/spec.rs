@@ -58,6 +58,8 @@ pub struct Spec {
     pub secrecy: Secrecy,
     /// Whether this version acts on it.
     pub effect: Effect,
+    /// Whether it bounds what somebody else may send, hold or take; the page of limits lists those.
+    pub is_limit: bool,
 }
 
 /// What the text of a setting means.
@@ -142,6 +144,7 @@ impl Spec {
             zero: None,
             secrecy: Secrecy::Open,
             effect: Effect::Now,
+            is_limit: false,
         }
     }
 
@@ -174,6 +177,15 @@ impl Spec {
     pub const fn key_material(self) -> Self {
         Self {
             secrecy: Secrecy::KeyMaterial,
+            ..self
+        }
+    }
+
+    /// Marks a bound on what somebody else may send, hold or take.
+    #[must_use]
+    pub const fn limit(self) -> Self {
+        Self {
+            is_limit: true,
             ..self
         }
     }

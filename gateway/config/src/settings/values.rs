@@ -1,13 +1,17 @@
 //! Types of settings that mean more than a number or a text.
 
 mod access_log;
+mod enabled;
 mod headers;
+mod names;
 mod pem;
 mod secret;
 mod sources;
 
 pub use access_log::LogTarget;
+pub use enabled::EnabledNames;
 pub use headers::{ReplyHeaders, UpstreamHeaders};
+pub use names::{NameServer, RecordType};
 pub(super) use pem::holds_key_material;
 pub use pem::{PemSource, TrustAnchor};
 pub use secret::Secret;
@@ -128,7 +132,7 @@ choices! {
         Intermediate = "intermediate",
         /// As `intermediate`: older versions are not offered.
         Old = "old",
-        /// As `intermediate`; the module in use is not certified.
+        /// AES-GCM on NIST curves; the module in use is not certified.
         Fips = "fips",
         /// `ssl_protocols` decides.
         Custom = "custom",

@@ -31,6 +31,29 @@ impl fmt::Display for Warning {
     }
 }
 
+/// Where the references of entities lead.
+#[derive(Clone, Copy)]
+pub struct Secrets<'e> {
+    /// How environment variables are read.
+    pub environment: &'e Environment<'e>,
+    /// The setting `vault_env_prefix`.
+    pub env_prefix: &'e str,
+    /// The setting `vaults` lists `env`.
+    pub is_enabled: bool,
+}
+
+impl<'e> Secrets<'e> {
+    /// Variables without a prefix.
+    #[must_use]
+    pub fn of(environment: &'e Environment<'e>) -> Self {
+        Self {
+            environment,
+            env_prefix: "",
+            is_enabled: true,
+        }
+    }
+}
+
 /// Replaces the references in certificates, keys, credentials and plugin configurations by their values. One that
 /// cannot be resolved becomes an empty text, with a warning. Passwords of basic-auth are hashed on the way.
 ///
@@ -40,10 +63,13 @@ impl fmt::Display for Warning {
 pub fn resolve_references(
     entities: &mut EntitySet,
     schemas: &dyn PluginSchemas,
-    environment: &Environment<'_>,
+    secrets: &Secrets<'_>,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let vaults = Vaults::new(environment, &entities.vaults);
+    let mut vaults = Vaults::new(secrets.environment, &entities.vaults).with_env_prefix(secrets.env_prefix);
+    if !secrets.is_enabled {
+        vaults = vaults.disabled();
+    }
     macro_rules! collections {
         ($($name:ident),+ $(,)?) => {
             $( collection(stringify!($name), &mut entities.$name, &vaults, &mut warnings); )+

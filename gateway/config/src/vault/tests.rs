@@ -1,4 +1,6 @@
-use super::{Environment, Reference, Resolved, Vaults, resolve, resolve_embedded, resolve_references};
+use super::{
+    Environment, Reference, Resolved, Secrets, Vaults, resolve, resolve_embedded, resolve_references,
+};
 use crate::declarative::tests::support::{TestPlugins, loaded};
 use tidegate_model::entities::Vault;
 
@@ -185,7 +187,7 @@ plugins:
 fn references_of_a_configuration_are_resolved_where_its_tables_allow_it() {
     let mut set = loaded(FILE).entities;
     let before = set.clone();
-    let warnings = resolve_references(&mut set, &TestPlugins, &environment);
+    let warnings = resolve_references(&mut set, &TestPlugins, &Secrets::of(&environment));
     let keys: Vec<&str> = set
         .keyauth_credentials
         .iter()
@@ -255,4 +257,47 @@ fn references_of_a_configuration_are_resolved_where_its_tables_allow_it() {
         ]
     );
     assert!(!told.concat().contains("s3cret"));
+}
+
+#[test]
+fn the_prefix_of_the_setting_holds_for_the_vault_env_and_not_for_entities() {
+    let text = "
+vaults:
+- {prefix: my-env, name: env, config: {prefix: MY_}}
+consumers:
+- username: alice
+  keyauth_credentials:
+  - key: '{vault://env/token}'
+  - key: '{vault://my-env/secret}'
+  - key: '{vault://env/token?prefix=APP_&ttl=60}'
+";
+    let mut set = loaded(text).entities;
+    let secrets = Secrets {
+        env_prefix: "app-",
+        ..Secrets::of(&environment)
+    };
+    assert_eq!(resolve_references(&mut set, &TestPlugins, &secrets), []);
+    let keys: Vec<&str> = set
+        .keyauth_credentials
+        .iter()
+        .map(|credential| credential.key.as_str())
+        .collect();
+    assert_eq!(keys, ["t0ken", "s3cret", "t0ken"]);
+}
+
+#[test]
+fn a_vault_that_is_not_enabled_gives_nothing() {
+    let mut set = loaded(FILE).entities;
+    let secrets = Secrets {
+        is_enabled: false,
+        ..Secrets::of(&environment)
+    };
+    let warnings = resolve_references(&mut set, &TestPlugins, &secrets);
+    assert_eq!(set.certificates[0].cert, "");
+    assert!(
+        warnings
+            .iter()
+            .all(|warning| warning.reason.contains("the vault 'env' is not enabled")),
+        "{warnings:?}"
+    );
 }

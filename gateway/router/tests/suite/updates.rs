@@ -83,3 +83,50 @@ fn a_router_can_empty_and_fill_again() {
     assert_eq!(get("h/a").winner(&empty), None);
     assert_eq!(get("h/a").winner(&empty.update(&inputs(&list)).0), Some(1));
 }
+
+/// Routes on one path that differ by something that the index looks up.
+fn crowded(kind: &str, number: u128, value: usize) -> Route {
+    let fields = match kind {
+        "headers" => json!({"paths": ["/one"], "headers": {"x-tenant": [format!("t{value}")]}}),
+        "regexes" => json!({"paths": [format!("~/one/\\d+/word-{value}$")]}),
+        _ => json!({"paths": ["/one"], "methods": [format!("M{value}")]}),
+    };
+    route(number, fields)
+}
+
+#[test]
+fn a_crowded_place_answers_like_a_new_one_after_every_edit() {
+    let mut random = fastrand::Rng::with_seed(11);
+    for kind in ["headers", "regexes", "methods"] {
+        let mut list: Vec<Route> = (0..60).map(|n| crowded(kind, n + 1, n as usize)).collect();
+        let mut router = Router::build(&inputs(&list), FLAVOR).0;
+        for round in 0..60_u128 {
+            for _ in 0..=random.usize(..3) {
+                let (place, value) = (random.usize(..list.len()), random.usize(..75));
+                match random.u8(..4) {
+                    0 => drop(list.remove(place)),
+                    1 => list.push(crowded(
+                        kind,
+                        1_000 + round * 8 + u128::from(random.u8(..8)),
+                        value,
+                    )),
+                    _ => list[place] = crowded(kind, list[place].id.0.as_u128(), value),
+                }
+            }
+            router = router.update(&inputs(&list)).0;
+            let fresh = Router::build(&inputs(&list), FLAVOR).0;
+            for value in 0..75 {
+                let request = match kind {
+                    "headers" => get("h/one").header("x-tenant", &format!("t{value}")),
+                    "regexes" => get(&format!("h/one/7/word-{value}")),
+                    _ => get("h/one").method(&format!("M{value}")),
+                };
+                assert_eq!(
+                    request.winner(&router),
+                    request.winner(&fresh),
+                    "{kind} {value} in round {round}"
+                );
+            }
+        }
+    }
+}

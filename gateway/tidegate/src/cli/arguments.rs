@@ -125,6 +125,8 @@ pub(super) enum ConfigCommand {
     Defaults,
     /// Print the page of the manual about settings
     Docs,
+    /// Print the page of the manual about limits
+    Limits,
 }
 
 #[derive(Debug, Args)]

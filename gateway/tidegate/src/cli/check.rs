@@ -3,7 +3,7 @@
 use super::arguments::{CheckArguments, Format, SettingsArguments};
 use super::fault::explain_io_error;
 use super::{Outcome, Surroundings};
-use crate::configuration::{RegistrySchemas, flavor, load_options};
+use crate::configuration::{RegistrySchemas, check_enabled_plugins, flavor, load_options, secrets};
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &CheckArguments, surroundings: &mut Surroundings<'_
         set: arguments.set.clone(),
     };
     let settings = sources.load(surroundings)?;
+    check_enabled_plugins(&settings, &tidegate_plugins::registry())?;
     let (name, bytes) = read(&arguments.file)?;
     let finding = check(name, &bytes, &settings);
     let text = match arguments.format {
@@ -50,8 +51,11 @@ pub(super) fn run(arguments: &CheckArguments, surroundings: &mut Surroundings<'_
 
 fn check(name: String, bytes: &[u8], settings: &Settings) -> Finding {
     let registry = tidegate_plugins::registry();
-    let schemas = RegistrySchemas(&registry);
-    let result = load(&Source { name: &name, bytes }, &load_options(settings, &schemas));
+    let schemas = RegistrySchemas::new(&registry, settings);
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut options = load_options(settings, &schemas);
+    options.secrets = Some(secrets(settings, &environment));
+    let result = load(&Source { name: &name, bytes }, &options);
     let plan_faults = match &result {
         Ok(loaded) => plan_faults(&loaded.entities, &registry, settings),
         Err(_) => Vec::new(),
@@ -69,7 +73,11 @@ fn plan_faults(entities: &EntitySet, registry: &Registry, settings: &Settings) -
     let services = Arc::new(Services::detached());
     let mut entities = entities.clone();
     let environment = |name: &str| std::env::var(name).ok();
-    let missing = resolve_references(&mut entities, &RegistrySchemas(registry), &environment);
+    let missing = resolve_references(
+        &mut entities,
+        &RegistrySchemas::new(registry, settings),
+        &secrets(settings, &environment),
+    );
     let unknown: Vec<usize> = missing
         .iter()
         .filter(|warning| warning.collection == "plugins")

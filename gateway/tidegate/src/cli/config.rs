@@ -4,7 +4,7 @@ use super::Surroundings;
 use super::arguments::{ConfigArguments, ConfigCommand, Format, ShowArguments};
 use anyhow::Result;
 use serde_json::json;
-use tidegate_config::settings::{Effective, Origin, Settings, conf_default, markdown};
+use tidegate_config::settings::{Effective, Origin, Settings, conf_default, limits, markdown};
 
 pub(super) fn run(arguments: &ConfigArguments, surroundings: &mut Surroundings<'_>) -> Result<()> {
     match &arguments.command {
@@ -15,6 +15,7 @@ pub(super) fn run(arguments: &ConfigArguments, surroundings: &mut Surroundings<'
         }
         ConfigCommand::Defaults => surroundings.stdout.write_all(conf_default().as_bytes())?,
         ConfigCommand::Docs => surroundings.stdout.write_all(markdown().as_bytes())?,
+        ConfigCommand::Limits => surroundings.stdout.write_all(limits().as_bytes())?,
     }
     Ok(())
 }

@@ -350,7 +350,13 @@ fn echo_says_which_port_is_taken() {
 
 #[test]
 fn the_manual_and_the_default_file_are_those_of_the_settings_table() {
-    let hint = "run `tidegate config docs > docs/settings.md` and `tidegate config defaults > tidegate.conf.default`";
+    let hint = "run `tidegate config docs > docs/settings.md`, `tidegate config limits > docs/limits.md` and \
+                `tidegate config defaults > tidegate.conf.default`";
+    let limits = tidegate(&["config", "limits"]);
+    assert!(
+        limits.stdout == include_str!("../../../../docs/limits.md"),
+        "{hint}"
+    );
     assert!(
         tidegate_config::settings::markdown() == include_str!("../../../../docs/settings.md"),
         "{hint}"

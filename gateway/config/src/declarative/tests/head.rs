@@ -227,7 +227,7 @@ fn variables_of_deck_are_warned_of() {
 fn secrets_that_are_not_there_are_warned_of_when_an_environment_is_given() {
     let environment = |name: &str| (name == "PRESENT").then(|| "s3cret".to_owned());
     let options = crate::declarative::LoadOptions {
-        environment: Some(&environment),
+        secrets: Some(crate::vault::Secrets::of(&environment)),
         ..options()
     };
     let text = "_format_version: '3.0'\nconsumers:\n- username: a\n  keyauth_credentials:\n  - key: '{vault://env/present}'\n  - key: '{vault://env/absent}'\n";

@@ -9,20 +9,21 @@ settings_group! {
     /// Addresses to listen on, as kong-core H.1 writes them.
     Listeners, "Listeners" {
         /// Addresses for traffic to proxy. After `address:port`, `host:port`, `[ipv6]:port` or `unix:/path` come
-        /// flags: `ssl`, `http2`, `proxy_protocol`, `reuseport`, `deferred`, `bind`, `backlog=N`, `ipv6only=on|off`,
-        /// `so_keepalive=on|off|idle:interval:count`.
+        /// flags: `ssl`, `http2`, `proxy_protocol`, `reuseport`, `deferred`, `bind`, `backlog=N`, `fastopen=N`,
+        /// `ipv6only=on|off`, `so_keepalive=on|off|idle:interval:count`.
         proxy_listen: ListenList = listen(
             "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384",
         );
 
-        /// Addresses of the Admin API. Until it exists, cleartext addresses that are named here answer what
-        /// `status_listen` answers.
+        /// Addresses of the Admin API. Until it exists, addresses that are named here answer what `status_listen`
+        /// answers.
         admin_listen: ListenList = listen(
             "127.0.0.1:8001 reuseport backlog=16384, 127.0.0.1:8444 http2 ssl reuseport backlog=16384",
         )
         .later();
 
-        /// Addresses of the status API: `/status`, `/status/ready` and `/metrics`.
+        /// Addresses of the status API: `/status`, `/status/ready` and `/metrics`. They take the flags of
+        /// `proxy_listen`.
         status_listen: ListenList = listen("127.0.0.1:8007 reuseport backlog=16384");
 
         /// Addresses of the manager UI.

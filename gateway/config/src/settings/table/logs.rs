@@ -23,10 +23,10 @@ settings_group! {
 
         /// Lines that may wait to be written to access logs and logs of plugins. When a disk is too slow, further
         /// lines are dropped and counted.
-        log_queue_lines: usize = count("65536", 16, 16_777_216);
+        log_queue_lines: usize = count("65536", 16, 16_777_216).limit();
 
         /// Bytes that may wait to be written to these logs.
-        log_queue_bytes: usize = size("64m", 65_536, 1 << 36);
+        log_queue_bytes: usize = size("64m", 65_536, 1 << 36).limit();
 
         /// Where a line for each request to the Admin API goes.
         admin_access_log: LogTarget = text("logs/admin_access.log", TARGET).later();

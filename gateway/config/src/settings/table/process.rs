@@ -2,7 +2,7 @@
 
 use crate::settings::group::settings_group;
 use crate::settings::spec::{Kind, Spec, choice, count, list, millis, path, seconds, size, text};
-use crate::settings::values::{Database, ROUTER_FLAVORS, Role, RouterFlavor, Secret, Workers};
+use crate::settings::values::{Database, EnabledNames, ROUTER_FLAVORS, Role, RouterFlavor, Secret, Workers};
 use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ settings_group! {
             .alias(&["nginx_worker_processes", "nginx_main_worker_processes"]);
 
         /// How long a stopping gateway waits for open requests. Connections that are still open after it are closed.
-        shutdown_grace: Duration = seconds("10s", 0, 86_400).alias(&["nginx_main_worker_shutdown_timeout"]);
+        shutdown_grace: Duration = seconds("10s", 0, 86_400).alias(&["nginx_main_worker_shutdown_timeout"]).limit();
 
         /// Time between two looks at whether the declarative file has changed.
         reload_interval: Duration = millis("1s", 100, 86_400_000)
@@ -51,27 +51,29 @@ settings_group! {
         declarative_config_string: Option<Secret> = text("", "a YAML or JSON document").secret();
 
         /// Largest declarative document that is read.
-        declarative_max_size: usize = size("64m", 1_024, 1 << 30);
+        declarative_max_size: usize = size("64m", 1_024, 1 << 30).limit();
 
         /// Deepest nesting of mappings and lists in a declarative document.
-        declarative_max_depth: usize = count("100", 8, 250);
+        declarative_max_depth: usize = count("100", 8, 250).limit();
 
         /// Most values in a declarative document, copies made by YAML aliases included.
-        declarative_max_nodes: usize = count("8000000", 1_000, 1_000_000_000);
+        declarative_max_nodes: usize = count("8000000", 1_000, 1_000_000_000).limit();
 
         /// Most values in a declarative document that are copied for YAML anchors and aliases.
-        declarative_max_alias_nodes: usize = count("1000000", 0, 1_000_000_000);
+        declarative_max_alias_nodes: usize = count("1000000", 0, 1_000_000_000).limit();
 
         /// Faults of a declarative document that are reported one by one; further ones are only counted.
-        declarative_max_faults: usize = count("1000", 1, 1_000_000);
+        declarative_max_faults: usize = count("1000", 1, 1_000_000).limit();
 
         /// Rules by which routes are compared.
         router_flavor: RouterFlavor = choice("traditional_compatible", ROUTER_FLAVORS);
 
-        /// Plugins that may be configured. `bundled` stands for all that are built in.
-        plugins: Vec<String> = list("bundled", "names of plugins").later();
+        /// Plugins that may be configured: `bundled` stands for all that are built in, `off` for none. A declarative file
+        /// with another plugin is refused.
+        plugins: EnabledNames = list("bundled", "`bundled`, `off` or names of plugins");
 
-        /// Vaults that may be referred to. `bundled` stands for all that are built in.
-        vaults: Vec<String> = list("bundled", "names of vaults").later();
+        /// Types of vaults that may be referred to: `bundled` stands for all that are built in, which is `env`; `off` for
+        /// none.
+        vaults: EnabledNames = list("bundled", "`bundled`, `off` or `env`");
     }
 }

@@ -156,8 +156,6 @@ settings_group! {
         lua_max_uri_args: u64 = count("100", 1, 1_000).never();
         /// Form arguments that Kong's plugins can see.
         lua_max_post_args: u64 = count("100", 1, 1_000).never();
-        /// Longest chain of certificates that Kong accepts.
-        lua_ssl_verify_depth: u64 = count("1", 0, 100).never();
         /// TLS versions of Kong's own calls.
         lua_ssl_protocols: String = text("TLSv1.2 TLSv1.3", "TLS versions").never();
         /// Connections that Kong's Lua code keeps.
