@@ -95,6 +95,7 @@ impl Builder {
                 .replace("{folder}", &folder.path().display().to_string())
                 .replace("{proxy}", &proxy.to_string())
                 .replace("{tls}", &tls.to_string())
+                .replace("{status}", &status.to_string())
                 .replace("{proxy_port}", &proxy.port().to_string());
             command.env(format!("TIDEGATE_{}", name.to_uppercase()), value);
         }

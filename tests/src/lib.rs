@@ -13,6 +13,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod dns_server;
 pub mod gateway;
 pub mod h2_client;
 pub mod h2_upstream;
@@ -23,6 +24,7 @@ pub mod upstream;
 pub mod wait;
 
 pub use client::{RawClient, Request};
+pub use dns_server::DnsServer;
 pub use gateway::Gateway;
 pub use h2_client::H2Client;
 pub use h2_upstream::H2Upstream;

@@ -1,10 +1,18 @@
 //! Certificates made for one test, and TLS from both sides.
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme, SupportedProtocolVersion};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,6 +27,8 @@ pub struct Certificate {
     pub key_pem: String,
     /// Certificate in DER.
     pub der: CertificateDer<'static>,
+    /// Certificates between it and an authority.
+    between: Vec<CertificateDer<'static>>,
     key_der: Vec<u8>,
 }
 
@@ -34,6 +44,7 @@ impl Certificate {
             cert_pem: cert.pem(),
             key_pem: key.serialize_pem(),
             der: cert.der().clone(),
+            between: Vec::new(),
             key_der: key.serialize_der(),
         }
     }
@@ -41,12 +52,26 @@ impl Certificate {
     /// What a server needs to present it.
     #[must_use]
     pub fn server_config(&self, alpn: &[&str]) -> Arc<ServerConfig> {
+        self.server_config_with(alpn, Arc::new(NoClientAuth))
+    }
+
+    /// The same for a server that takes only clients with a certificate of that authority.
+    #[must_use]
+    pub fn server_config_for_clients_of(&self, authority: &Authority) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der.clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        self.server_config_with(&["http/1.1"], verifier.build().unwrap())
+    }
+
+    fn server_config_with(&self, alpn: &[&str], verifier: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::try_from(self.key_der.clone()).unwrap();
+        let chain = std::iter::once(&self.der).chain(&self.between);
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![self.der.clone()], key)
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.cloned().collect(), key)
             .unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
@@ -57,6 +82,73 @@ impl Certificate {
     pub fn indented(pem: &str, depth: usize) -> String {
         let indent = " ".repeat(depth);
         pem.lines().map(|line| format!("{indent}{line}\n")).collect()
+    }
+}
+
+/// Somebody who signs certificates.
+#[derive(Debug)]
+pub struct Authority {
+    /// Its own certificate in PEM.
+    pub cert_pem: String,
+    der: CertificateDer<'static>,
+    /// Certificates between it and the one at the root, itself first.
+    between: Vec<CertificateDer<'static>>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// A new one that signs itself.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let (params, key) = (Self::params(name), KeyPair::generate().unwrap());
+        let cert = params.self_signed(&key).unwrap();
+        Self {
+            cert_pem: cert.pem(),
+            der: cert.der().clone(),
+            between: Vec::new(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// One that this one vouches for.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        let (params, key) = (Self::params(name), KeyPair::generate().unwrap());
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let between = std::iter::once(cert.der()).chain(&self.between);
+        Self {
+            cert_pem: cert.pem(),
+            der: cert.der().clone(),
+            between: between.cloned().collect(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// Signs a certificate for servers and clients of that name.
+    #[must_use]
+    pub fn certificate(&self, name: &str) -> Certificate {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        Certificate {
+            cert_pem: cert.pem(),
+            key_pem: key.serialize_pem(),
+            der: cert.der().clone(),
+            between: self.between.clone(),
+            key_der: key.serialize_der(),
+        }
+    }
+
+    fn params(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
     }
 }
 

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 pub struct Recorded {
     /// Number of its connection, from 0.
     pub connection: usize,
+    /// The address that was connected to; tells apart what a backend on all addresses is asked for.
+    pub local: SocketAddr,
     /// Method.
     pub method: String,
     /// Request target, byte for byte.
@@ -237,7 +239,15 @@ impl Upstream {
         certificate: &Certificate,
         script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config(&["http/1.1"]));
+        Self::tls_with(certificate.server_config(&["http/1.1"]), script).await
+    }
+
+    /// A backend behind TLS with settings of the caller's choice.
+    pub async fn tls_with(
+        config: Arc<rustls::ServerConfig>,
+        script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let acceptor = tokio_rustls::TlsAcceptor::from(config);
         Self::start(Arc::new(script), Moment::AfterBody, Some(acceptor), None).await
     }
 
@@ -268,6 +278,10 @@ impl Upstream {
                 let connection = shared.connections.fetch_add(1, SeqCst);
                 let (script, seen, acceptor) = (Arc::clone(&script), Arc::clone(&shared), acceptor.clone());
                 tokio::spawn(async move {
+                    let place = Place {
+                        connection,
+                        local: stream.local_addr().unwrap_or(address),
+                    };
                     let control = Control::of(&stream);
                     let stream: Box<dyn Stream> = match acceptor {
                         None => Box::new(stream),
@@ -280,7 +294,7 @@ impl Upstream {
                         stream,
                         seen: Arc::clone(&seen),
                     };
-                    serve(Reader::new(counted), control, connection, script, moment, &seen).await;
+                    serve(Reader::new(counted), control, place, script, moment, &seen).await;
                     seen.closed.fetch_add(1, SeqCst);
                 });
             }
@@ -310,6 +324,12 @@ impl Upstream {
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.seen.requests.lock().clone()
+    }
+
+    /// All requests since the last time, which are forgotten.
+    #[must_use]
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut self.seen.requests.lock())
     }
 
     /// The latest request.
@@ -373,16 +393,23 @@ impl Control {
     }
 }
 
+/// Which connection a request came over.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    connection: usize,
+    local: SocketAddr,
+}
+
 async fn serve(
     mut reader: Reader<Counted>,
     control: Control,
-    connection: usize,
+    place: Place,
     script: Script,
     moment: Moment,
     seen: &Seen,
 ) {
-    while let Ok(mut request) = head(&mut reader, connection).await {
-        let place = {
+    while let Ok(mut request) = head(&mut reader, place).await {
+        let index = {
             let mut requests = seen.requests.lock();
             requests.push(request.clone());
             requests.len() - 1
@@ -391,7 +418,9 @@ async fn serve(
         if answer.is_none() {
             let is_complete = body(&mut reader, &mut request).await.is_ok();
             request.is_complete = is_complete;
-            seen.requests.lock()[place] = request.clone();
+            if let Some(known) = seen.requests.lock().get_mut(index) {
+                *known = request.clone();
+            }
             if !is_complete {
                 return;
             }
@@ -409,7 +438,7 @@ async fn serve(
     }
 }
 
-async fn head(reader: &mut Reader<Counted>, connection: usize) -> Result<Recorded, ReadError> {
+async fn head(reader: &mut Reader<Counted>, place: Place) -> Result<Recorded, ReadError> {
     let head = reader.head().await?;
     let (line, fields) = head.split_once("\r\n").unwrap_or((&head, ""));
     let words: Vec<&str> = line.split(' ').collect();
@@ -418,7 +447,8 @@ async fn head(reader: &mut Reader<Counted>, connection: usize) -> Result<Recorde
     };
     let headers = Headers::parse(fields).unwrap_or_else(|error| panic!("the gateway sent {error}"));
     Ok(Recorded {
-        connection,
+        connection: place.connection,
+        local: place.local,
         method: method.to_owned(),
         target: target.to_owned(),
         version: version.to_owned(),

@@ -15,6 +15,8 @@ mod ask;
 mod faults;
 #[path = "suite/fuzz_smoke.rs"]
 mod fuzz_smoke;
+#[path = "suite/golden.rs"]
+mod golden;
 #[path = "suite/hostile.rs"]
 mod hostile;
 #[path = "suite/operations.rs"]

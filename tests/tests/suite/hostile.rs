@@ -2,6 +2,8 @@
 
 #[path = "hostile/downgrade.rs"]
 mod downgrade;
+#[path = "hostile/frames.rs"]
+mod frames;
 #[path = "hostile/h1_framing.rs"]
 mod h1_framing;
 #[path = "hostile/h1_syntax.rs"]

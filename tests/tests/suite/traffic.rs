@@ -1,12 +1,20 @@
 //! Traffic of every kind goes through as it came.
 
+#[path = "traffic/dns.rs"]
+mod dns;
 #[path = "traffic/http2.rs"]
 mod http2;
+#[path = "traffic/listen_flags.rs"]
+mod listen_flags;
 #[path = "traffic/listeners.rs"]
 mod listeners;
 #[path = "traffic/messages.rs"]
 mod messages;
 #[path = "traffic/tls.rs"]
 mod tls;
+#[path = "traffic/tls_settings.rs"]
+mod tls_settings;
+#[path = "traffic/upstream_tls.rs"]
+mod upstream_tls;
 #[path = "traffic/upstreams.rs"]
 mod upstreams;

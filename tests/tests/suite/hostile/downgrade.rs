@@ -1,6 +1,6 @@
 //! What HTTP/2 can say and HTTP/1 must not hear.
 
-use super::h2_frames::Frames;
+use super::frames::Frames;
 use crate::ask::service;
 use tidegate_tests::{Gateway, Upstream};
 

@@ -82,6 +82,20 @@ async fn a_reader_that_stops_is_ended() {
 }
 
 #[tokio::test]
+async fn a_head_to_the_status_listener_has_ten_seconds() {
+    let (_upstream, gateway) = with(&[]).await;
+    let started = Instant::now();
+    let mut client = RawClient::connect(gateway.status()).await;
+    client.send("GET /status HTTP/1.1\r\nHost: a\r\n").await;
+    assert!(client.closes_within(Duration::from_secs(18)).await);
+    assert!(
+        started.elapsed() >= Duration::from_secs(9),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn a_thousand_silent_connections_do_not_keep_others_waiting() {
     let (_upstream, gateway) = with(&[]).await;
     gateway.get("/").await;

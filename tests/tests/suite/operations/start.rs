@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use tidegate_tests::{Gateway, Upstream, binary};
 
 /// Runs a command of the binary on a declarative file.
-fn run(arguments: &[&str], yaml: &str) -> (Output, tempfile::TempDir) {
+pub(crate) fn run(arguments: &[&str], yaml: &str) -> (Output, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kong.yaml");
     std::fs::write(&file, yaml).unwrap();

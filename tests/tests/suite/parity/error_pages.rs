@@ -130,6 +130,31 @@ async fn an_error_template_of_ones_own_gets_message_and_request_id() {
 }
 
 #[tokio::test]
+async fn a_template_that_cannot_be_read_leaves_the_built_in_one() {
+    let url = format!("http://{}", refusing_address());
+    let started = Gateway::with(service_at(&url, "retries: 0", "- {paths: [/]}"))
+        .setting("error_template_json", "{folder}/missing.json")
+        .try_start()
+        .await;
+    match started {
+        Ok(gateway) => {
+            let response = gateway.call(&ask("GET / Accept:application/json")).await;
+            assert_eq!(response.message(), INVALID);
+        }
+        Err((_, log)) => assert!(log.contains("missing.json"), "{log}"),
+    }
+}
+
+#[tokio::test]
+async fn without_accept_the_media_type_of_the_request_decides() {
+    let gateway = dead().await;
+    let request = Request::post("/", "{}").header("Content-Type", "application/json");
+    let response = gateway.call(&request).await;
+    assert_eq!((response.status, response.message().as_str()), (502, INVALID));
+    assert!(response.header("Content-Type").starts_with("application/json"));
+}
+
+#[tokio::test]
 async fn an_error_to_head_has_no_body() {
     let gateway = dead().await;
     let mut client = RawClient::connect(gateway.proxy()).await;

@@ -236,3 +236,41 @@ async fn the_host_that_the_upstream_sees_follows_preserve_host() {
         assert_eq!(upstream.last().header("Host"), host, "{request}");
     }
 }
+
+#[tokio::test]
+async fn a_group_that_took_no_part_is_missing_rather_than_empty() {
+    let upstream = Upstream::ok().await;
+    let routes = r#"- name: r
+  paths: ['~/users/(?<id>\d+)?']
+  plugins:
+  - name: request-transformer
+    config: {add: {headers: ["x-id:$(uri_captures.id or 'none')"]}}
+"#;
+    let gateway = Gateway::start(service(&upstream, routes)).await;
+    for (target, id) in [("/users/7", "7"), ("/users/", "none")] {
+        gateway.get(target).await;
+        assert_eq!(upstream.last().header("x-id"), id, "{target}");
+    }
+}
+
+#[test]
+fn the_port_that_a_protocol_has_anyway_is_no_part_of_the_host() {
+    for (url, host) in [
+        ("http://name.test", "name.test"),
+        ("http://name.test:80", "name.test"),
+        ("http://name.test:81", "name.test:81"),
+        ("https://name.test", "name.test"),
+        ("https://name.test:8443", "name.test:8443"),
+        ("http://name.test:443", "name.test:443"),
+    ] {
+        let yaml = format!(
+            "_format_version: \"3.0\"\n{}",
+            service_at(url, "", "- {paths: [/]}")
+        );
+        let (told, _folder) = crate::operations::run(&["explain", "GET http://a.test/", "-c", "FILE"], &yaml);
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        // The first such line is the request's.
+        let shown = told.lines().filter_map(|line| line.strip_prefix("host")).nth(1);
+        assert_eq!(shown.map(str::trim), Some(host), "{url}: {told}");
+    }
+}

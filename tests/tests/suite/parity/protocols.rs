@@ -277,3 +277,21 @@ async fn pipelined_requests_are_answered_in_order() {
         assert_eq!(client.response().await.text(), format!("/{index}"));
     }
 }
+
+#[tokio::test]
+async fn without_response_buffering_body_filters_still_see_the_whole_body() {
+    let upstream = Upstream::serving(|_| {
+        Answer::raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n")
+            .wait(Duration::from_millis(100))
+            .then("2\r\n1}\r\n0\r\n\r\n")
+    })
+    .await;
+    let routes = "- {paths: [/], response_buffering: false, plugins: [{name: response-transformer, config: {add: {json: [\"b:2\"]}}}]}";
+    let gateway = Gateway::start(service(&upstream, routes)).await;
+    let response = gateway.get("/").await;
+    assert_eq!(
+        response.json(),
+        serde_json::json!({"a": 1, "b": "2"}),
+        "{response:?}"
+    );
+}

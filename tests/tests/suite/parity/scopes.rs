@@ -211,19 +211,7 @@ plugins:
     .map(|response: &Response| response.status)
     .collect();
     assert_eq!(statuses, [401, 404, 502]);
-    let lines = tidegate_tests::eventually(
-        "three lines are written",
-        tidegate_tests::wait::PATIENCE,
-        async || {
-            let text = std::fs::read_to_string(&file).ok()?;
-            let lines: Vec<serde_json::Value> = text
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok())
-                .collect();
-            (lines.len() == 3).then_some(lines)
-        },
-    )
-    .await;
+    let lines = logged(&file, 3).await;
     let logged: Vec<(u64, &str)> = lines
         .iter()
         .map(|line| {
@@ -240,6 +228,87 @@ plugins:
         (1, &serde_json::json!("127.0.0.1")),
         "{tries:?}"
     );
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_answers_500_and_the_request_is_logged() {
+    let upstream = Upstream::ok().await;
+    // A path that does not start with a slash cannot be sent.
+    let failing = "{name: request-transformer, config: {replace: {uri: \"$(10 * 3)\"}}}";
+    let folder = tempfile_folder();
+    let file = folder.path().join("requests.log");
+    let yaml = format!(
+        "{}plugins:\n- {{name: file-log, config: {{path: {}, reopen: true}}}}\n{}",
+        service(
+            &upstream,
+            &format!("- {{name: r, paths: [/], plugins: [{failing}]}}")
+        ),
+        file.display(),
+        marker("global", "", ""),
+    );
+    let gateway = Gateway::start(yaml).await;
+    let response = gateway.get("/").await;
+    assert_eq!(
+        (response.status, response.message().as_str()),
+        (500, "An unexpected error occurred")
+    );
+    assert_eq!(response.header("x-scope"), "global", "header filters still run");
+    assert!(upstream.requests().is_empty());
+    let record = logged(&file, 1).await.remove(0);
+    assert_eq!(record["response"]["status"], 500);
+    assert_eq!(gateway.get("/").await.status, 500, "the worker lives on");
+}
+
+#[tokio::test]
+async fn the_log_names_every_try_with_its_failure() {
+    let folder = tempfile_folder();
+    let file = folder.path().join("requests.log");
+    let yaml = format!(
+        "services:\n- {{name: s, url: \"http://{}\", retries: 2, routes: [{{paths: [/]}}]}}\n\
+         plugins:\n- {{name: file-log, config: {{path: {}, reopen: true}}}}\n",
+        refusing_address(),
+        file.display(),
+    );
+    let gateway = Gateway::start(yaml).await;
+    assert_eq!(gateway.get("/").await.status, 502);
+    let record = logged(&file, 1).await.remove(0);
+    let tries = record["tries"].as_array().unwrap();
+    assert_eq!(tries.len(), 3, "one try and two more: {tries:?}");
+    for one in tries {
+        assert_eq!(one["ip"], "127.0.0.1", "{one}");
+        assert!(one["port"].is_u64() && one["code"] == 502, "{one}");
+        assert_eq!(one["state"], "failed", "{one}");
+    }
+}
+
+#[tokio::test]
+async fn two_instances_cannot_share_a_name() {
+    let upstream = Upstream::ok().await;
+    let plugins = marker("a", "route: r", ", instance_name: same")
+        + &marker("b", "service: s", ", instance_name: same");
+    let yaml = service(&upstream, "- {name: r, paths: [/]}") + "plugins:\n" + &plugins;
+    let (_, log) = Gateway::with(yaml).try_start().await.unwrap_err();
+    assert!(
+        log.contains("uniqueness violation") && log.contains("same"),
+        "{log}"
+    );
+}
+
+/// The records that the plugin file-log wrote, once there are `count`.
+async fn logged(file: &std::path::Path, count: usize) -> Vec<serde_json::Value> {
+    tidegate_tests::eventually(
+        "the records are written",
+        tidegate_tests::wait::PATIENCE,
+        async || {
+            let text = std::fs::read_to_string(file).ok()?;
+            let records: Vec<serde_json::Value> = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect();
+            (records.len() == count).then_some(records)
+        },
+    )
+    .await
 }
 
 fn tempfile_folder() -> tempfile::TempDir {

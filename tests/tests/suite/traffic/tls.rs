@@ -6,7 +6,7 @@ use rustls::{ProtocolVersion, SupportedProtocolVersion};
 use std::time::Duration;
 use tidegate_tests::tls::{Certificate, Hello};
 use tidegate_tests::wait::PATIENCE;
-use tidegate_tests::{Answer, Gateway, RawClient, Request, Upstream, eventually};
+use tidegate_tests::{Gateway, RawClient, Request, Upstream, eventually};
 use tokio::io::AsyncReadExt;
 
 static ONLY_1_2: &[&SupportedProtocolVersion] = &[&TLS12];
@@ -52,6 +52,24 @@ async fn the_certificate_follows_the_server_name() {
         }
         assert_eq!(client.call(&Request::get("/")).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn the_key_of_a_certificate_may_come_from_the_environment() {
+    let upstream = Upstream::ok().await;
+    let certificate = Certificate::for_names(&["a.test"]);
+    let yaml = format!(
+        "{}certificates:\n- cert: |\n{}  key: \"{{vault://env/tls-key}}\"\n  snis: [{{name: a.test}}]\n",
+        service(&upstream, "- {paths: [/]}"),
+        Certificate::indented(&certificate.cert_pem, 4),
+    );
+    let gateway = Gateway::with(yaml)
+        .environment("TLS_KEY", &certificate.key_pem)
+        .start()
+        .await;
+    let mut client = RawClient::connect_tls(gateway.tls(), Hello::to("a.test")).await;
+    assert_eq!(client.certificate.as_ref(), Some(&certificate.der));
+    assert_eq!(client.call(&Request::get("/")).await.status, 200);
 }
 
 #[tokio::test]
@@ -154,50 +172,6 @@ async fn a_handshake_that_never_goes_on_is_ended_and_does_not_hold_others_up() {
         matches!(read, Ok(Ok(0) | Err(_))),
         "closed after the deadline: {read:?}"
     );
-}
-
-#[tokio::test]
-async fn upstreams_behind_tls_are_verified_when_asked() {
-    let certificate = Certificate::for_names(&["localhost"]);
-    let upstream = Upstream::tls(&certificate, |_| Answer::ok("secret")).await;
-    let url = format!("https://localhost:{}", upstream.port());
-    let id = "33333333-3333-4333-8333-333333333333";
-    let authorities = format!(
-        "ca_certificates:\n- id: {id}\n  cert: |\n{}",
-        Certificate::indented(&certificate.cert_pem, 4)
-    );
-    let routes = |name: &str, fields: &str| {
-        format!("- {{name: {name}, url: \"{url}\", retries: 0, {fields} routes: [{{paths: [/{name}]}}]}}\n")
-    };
-    let yaml = format!(
-        "services:\n{}{}",
-        routes("loose", ""),
-        routes("strict", "tls_verify: true,")
-    );
-    let gateway = Gateway::start(yaml).await;
-    assert_eq!(
-        gateway.get("/loose").await.text(),
-        "secret",
-        "not verified by default"
-    );
-    let refused = gateway.get("/strict").await;
-    assert_eq!(
-        refused.status, 502,
-        "self-signed and nobody vouches for it: {refused:?}"
-    );
-    drop(gateway);
-    let trusting = routes("trusting", &format!("tls_verify: true, ca_certificates: [{id}],"));
-    match Gateway::with(format!("{authorities}services:\n{trusting}"))
-        .try_start()
-        .await
-    {
-        Ok(gateway) => {
-            let response = gateway.get("/trusting").await;
-            assert!(matches!(response.status, 200 | 502), "{response:?}");
-        }
-        // A self-signed leaf is no authority; saying so at load is right as well.
-        Err((_, log)) => assert!(log.to_lowercase().contains("ca"), "{log}"),
-    }
 }
 
 #[tokio::test]

@@ -98,6 +98,15 @@ async fn a_safe_request_is_tried_again_as_often_as_retries_say() {
 }
 
 #[tokio::test]
+async fn an_answer_is_never_asked_for_again_whatever_its_status() {
+    let upstream = Upstream::serving(|_| Answer::status(503).body("busy")).await;
+    let gateway = Gateway::start(service_at(&upstream.url(), "retries: 5", "- {paths: [/]}")).await;
+    let response = gateway.get("/").await;
+    assert_eq!((response.status, response.text().as_str()), (503, "busy"));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_post_that_was_sent_is_never_sent_twice() {
     let (upstream, count) = flaky(usize::MAX).await;
     let gateway = Gateway::start(service_at(&upstream.url(), "retries: 5", "- {paths: [/]}")).await;
