@@ -4,14 +4,18 @@
 //! the peers in turn, so that what disturbs the machine disturbs all of them; figures are medians over the rounds.
 //! Compare ratios within one run, never figures of two runs.
 
+mod allocations;
 mod load;
+mod memory;
 mod peers;
 mod proc_stat;
 mod reload;
 mod report;
+mod start;
 
 use crate::shell::{self, cargo, install, target_dir};
 use anyhow::{Context, Result, bail};
+use load::Ask;
 use peers::{Backend, Peer, Workdir};
 use report::{Row, Table};
 use std::path::PathBuf;
@@ -20,11 +24,20 @@ use std::time::Duration;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
+const MANY_ROUTES: usize = 10_000;
 
-type Scenario = fn(&Workdir) -> Result<Table>;
+type Scenario = fn(&Workdir) -> Result<Vec<Table>>;
 
 /// What can be measured.
-const SCENARIOS: [(&str, Scenario); 3] = [("plain", plain), ("plugins", plugins), ("reload", reload::run)];
+const SCENARIOS: [(&str, Scenario); 7] = [
+    ("plain", plain),
+    ("plugins", plugins),
+    ("routes", routes),
+    ("allocations", allocations::run),
+    ("memory", memory::run),
+    ("start", start::run),
+    ("reload", reload::run),
+];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
     if let Some(unknown) = names
@@ -47,16 +60,31 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     let mut page = report::header()?;
     for (name, scenario) in SCENARIOS {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
-            let table = scenario(&workdir)?.to_markdown();
-            println!("\n{table}");
-            page.push('\n');
-            page.push_str(&table);
+            for table in scenario(&workdir)? {
+                let table = table.to_markdown();
+                println!("\n{table}");
+                page.push('\n');
+                page.push_str(&table);
+            }
         }
     }
     let file = target_dir().join("bench.md");
     std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))?;
     println!("\nwritten to {}", file.display());
     Ok(())
+}
+
+/// A helper program of the benchmarks, built now with the release profile.
+fn helper(name: &str) -> Result<PathBuf> {
+    shell::run(&mut cargo(&[
+        "build",
+        "--release",
+        "-p",
+        "tidegate-benches",
+        "--bin",
+        name,
+    ]))?;
+    Ok(target_dir().join("release").join(name))
 }
 
 /// The gateway to measure: the one that the environment names, else one built now.
@@ -69,7 +97,7 @@ fn binary() -> Result<PathBuf> {
     Ok(target_dir().join("release/tidegate"))
 }
 
-fn plain(workdir: &Workdir) -> Result<Table> {
+fn plain(workdir: &Workdir) -> Result<Vec<Table>> {
     let peers = [
         Peer::nginx(workdir)?,
         Peer::tidegate(workdir, "tidegate", &peers::plain_config())?,
@@ -78,11 +106,11 @@ fn plain(workdir: &Workdir) -> Result<Table> {
         "Plain HTTP/1.1, 64 keep-alive connections, 100-byte answer",
         "nginx",
         &peers,
-        &[],
+        &Ask::default(),
     )
 }
 
-fn plugins(workdir: &Workdir) -> Result<Table> {
+fn plugins(workdir: &Workdir) -> Result<Vec<Table>> {
     let peers = [
         Peer::tidegate(workdir, "plain", &peers::plain_config())?,
         Peer::tidegate(
@@ -95,8 +123,30 @@ fn plugins(workdir: &Workdir) -> Result<Table> {
         "Three plugins on the route against none",
         "plain",
         &peers,
-        &[("apikey", peers::KEY)],
+        &Ask {
+            headers: &[("apikey", peers::KEY)],
+            ..Ask::default()
+        },
     )
+}
+
+/// Both ask for the route in the middle of the larger set; the smaller one has that route alone.
+fn routes(workdir: &Workdir) -> Result<Vec<Table>> {
+    let middle = MANY_ROUTES / 2;
+    let peers = [
+        Peer::tidegate(workdir, "1 route", &peers::routes_config(middle..middle + 1))?,
+        Peer::tidegate(
+            workdir,
+            &format!("{MANY_ROUTES} routes"),
+            &peers::routes_config(0..MANY_ROUTES),
+        )?,
+    ];
+    let path = format!("/svc{middle}/");
+    let ask = Ask {
+        path: &path,
+        ..Ask::default()
+    };
+    side_by_side("Many routes against one", "1 route", &peers, &ask)
 }
 
 /// Measures the peers in turn; ratios are against the peer called `reference`.
@@ -104,26 +154,26 @@ fn side_by_side<const N: usize>(
     title: &str,
     reference: &str,
     peers: &[Peer; N],
-    headers: &[(&str, &str)],
-) -> Result<Table> {
+    ask: &Ask<'_>,
+) -> Result<Vec<Table>> {
     for peer in peers {
-        load::wrk(peer.port, WARM_UP, headers)?;
+        load::wrk(peer.port, WARM_UP, ask)?;
     }
     let mut rounds: Vec<Vec<Row>> = Vec::new();
     for _ in 0..ROUNDS {
         let round = peers
             .iter()
-            .map(|peer| measure(peer, headers))
+            .map(|peer| measure(peer, ask))
             .collect::<Result<Vec<_>>>()?;
         rounds.push(round);
     }
     let names = peers.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>();
-    Ok(report::medians(title, &names, reference, &rounds))
+    Ok(vec![report::medians(title, &names, reference, &rounds)])
 }
 
-fn measure(peer: &Peer, headers: &[(&str, &str)]) -> Result<Row> {
+fn measure(peer: &Peer, ask: &Ask<'_>) -> Result<Row> {
     let before = proc_stat::cpu_of_tree(peer.pid())?;
-    let load = load::wrk(peer.port, ROUND, headers)?;
+    let load = load::wrk(peer.port, ROUND, ask)?;
     let cpu = proc_stat::cpu_of_tree(peer.pid())? - before;
     if load.errors > 0 {
         bail!(

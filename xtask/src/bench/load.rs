@@ -17,8 +17,24 @@ pub(crate) struct Load {
     pub(crate) p99_micros: f64,
 }
 
+/// What a load asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+}
+
+impl Default for Ask<'_> {
+    fn default() -> Self {
+        Self {
+            path: "/",
+            headers: &[],
+        }
+    }
+}
+
 /// Runs wrk with 64 keep-alive connections on the load's CPU.
-pub(crate) fn wrk(port: u16, duration: Duration, headers: &[(&str, &str)]) -> Result<Load> {
+pub(crate) fn wrk(port: u16, duration: Duration, ask: &Ask<'_>) -> Result<Load> {
     let mut command = Command::new("taskset");
     command.args([
         "-c",
@@ -31,10 +47,10 @@ pub(crate) fn wrk(port: u16, duration: Duration, headers: &[(&str, &str)]) -> Re
         "10s",
     ]);
     command.arg(format!("-d{}s", duration.as_secs()));
-    for (name, value) in headers {
+    for (name, value) in ask.headers {
         command.args(["-H", &format!("{name}: {value}")]);
     }
-    command.arg(format!("http://127.0.0.1:{port}/"));
+    command.arg(format!("http://127.0.0.1:{port}{}", ask.path));
     let text = shell::output(&mut command)?;
     parse(&text).with_context(|| format!("wrk said:\n{text}"))
 }
@@ -87,6 +103,13 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
+    /// Takes those of another load in.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.micros.extend(other.micros);
+        self.micros.sort_unstable();
+        self.failed += other.failed;
+    }
+
     /// The value that the share `quantile` of the requests stayed below.
     pub(crate) fn quantile(&self, quantile: f64) -> u64 {
         let place = (self.micros.len().saturating_sub(1) as f64 * quantile).round() as usize;
@@ -140,6 +163,17 @@ fn paced(port: u16, path: &str, offset: Duration, pause: Duration, duration: Dur
         due += pause;
     }
     Ok(found)
+}
+
+/// Makes requests one after the other on one connection; each must be answered with 200.
+pub(crate) fn in_turn(port: u16, ask: &Ask<'_>, count: usize) -> Result<()> {
+    let mut request = format!("GET {} HTTP/1.1\r\nHost: b\r\n", ask.path);
+    for (name, value) in ask.headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    let mut stream = connect(port)?;
+    (0..count).try_for_each(|_| exchange(&mut stream, &request))
 }
 
 fn connect(port: u16) -> Result<BufReader<TcpStream>> {

@@ -3,7 +3,8 @@
 use crate::shell::Service;
 use anyhow::{Context, Result, bail};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,11 +36,23 @@ impl Workdir {
         })
     }
 
+    /// The gateway under test.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let file = self.path.join(name);
         let text = text.replace(BACKEND, &format!("127.0.0.1:{}", self.backend_port));
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)
+    }
+
+    /// Writes a file anew in one step, and as it is.
+    pub(crate) fn replace(&self, name: &str, text: &str) -> Result<()> {
+        let (next, file) = (self.path.join(format!("{name}.next")), self.path.join(name));
+        std::fs::write(&next, text).with_context(|| format!("cannot write {}", next.display()))?;
+        std::fs::rename(&next, &file).with_context(|| format!("cannot replace {}", file.display()))
     }
 }
 
@@ -83,12 +96,34 @@ impl Peer {
     }
 
     pub(crate) fn tidegate(workdir: &Workdir, name: &str, config: &str) -> Result<Self> {
-        let port = free_port()?;
+        Self::tidegate_with(workdir, &workdir.binary, name, config, &[])
+    }
+
+    /// Another program than the gateway itself, or other settings, which are given as environment.
+    pub(crate) fn tidegate_with(
+        workdir: &Workdir,
+        binary: &Path,
+        name: &str,
+        config: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::spawn(workdir, binary, name, config, free_port()?, environment)
+    }
+
+    /// At a port of the caller's choice, which `TIDEGATE_PROXY_LISTEN` may name with flags.
+    pub(crate) fn spawn(
+        workdir: &Workdir,
+        binary: &Path,
+        name: &str,
+        config: &str,
+        port: u16,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let file = workdir.write(&format!("{port}.yaml"), config)?;
         let prefix = workdir.path.join(port.to_string());
         std::fs::create_dir_all(&prefix)?;
         let mut command = Command::new("taskset");
-        command.args(["-c", PROXY_CPU]).arg(&workdir.binary).arg("start");
+        command.args(["-c", PROXY_CPU]).arg(binary).arg("start");
         command.stdout(Stdio::null()).envs([
             ("TIDEGATE_DECLARATIVE_CONFIG", file.display().to_string()),
             ("TIDEGATE_PROXY_LISTEN", format!("127.0.0.1:{port}")),
@@ -99,6 +134,7 @@ impl Peer {
             ("TIDEGATE_LOG_LEVEL", "error".to_owned()),
             ("TIDEGATE_PREFIX", prefix.display().to_string()),
         ]);
+        command.envs(environment.iter().copied());
         let mut service = Service::start("gateway", &mut command)?;
         wait_until_ready(&mut service, port)?;
         Ok(Self {
@@ -159,7 +195,7 @@ fn wait_until_ready(service: &mut Service, port: u16) -> Result<()> {
     Ok(())
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .context("no free port")?
         .local_addr()?
@@ -196,13 +232,26 @@ consumers:
     )
 }
 
-/// `count` routes over one service; `edition` changes one of them.
-pub(crate) fn many_routes_config(count: usize, edition: usize) -> String {
+/// One plain route, and another one with plugins that nobody asks for.
+pub(crate) fn idle_plugins_config() -> String {
+    plain_config().replace(
+        "routes: [",
+        "routes: [{name: idle, paths: [/idle], plugins: [{name: rate-limiting, config: {hour: 5, policy: local}}, \
+         {name: key-auth}, {name: request-transformer, config: {add: {headers: [\"x-added:1\"]}}}]}, ",
+    )
+}
+
+/// Routes `/svc<number>/` over one service.
+pub(crate) fn routes_config(numbers: Range<usize>) -> String {
     let mut text =
         format!("_format_version: \"3.0\"\nservices:\n- name: s\n  url: http://{BACKEND}\n  routes:\n");
-    for index in 0..count {
-        text.push_str(&format!("  - {{name: r{index}, paths: [/svc{index}/]}}\n"));
+    for number in numbers {
+        text.push_str(&format!("  - {{name: r{number}, paths: [/svc{number}/]}}\n"));
     }
-    text.push_str(&format!("  - {{name: edited, paths: [/edition{edition}/]}}\n"));
     text
+}
+
+/// One more route for the end of [`routes_config`].
+pub(crate) fn edited_route(edition: usize) -> String {
+    format!("  - {{name: edited, paths: [/edition{edition}/]}}\n")
 }
