@@ -13,7 +13,7 @@ mod request;
 mod upstream;
 mod write;
 
-pub use client::{Asked, ClientConnection, ClientError, RequestStream, ResponseWriter};
+pub use client::{Asked, Buffers, ClientConnection, ClientError, RequestStream, ResponseWriter};
 pub use head::{HeadLimits, ResponseHead};
 pub use outgoing::BodyFraming;
 pub use request::RequestHead;

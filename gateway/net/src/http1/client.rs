@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -103,13 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
                 match client.poll_fill(cx, MIN_READ) {
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     Poll::Ready(_) => client.is_gone = true,
-                    Poll::Pending => {
-                        // An idle connection keeps no buffer.
-                        if client.read.is_empty() && client.read.capacity() > MIN_READ {
-                            client.read = BytesMut::new();
-                        }
-                        return Poll::Pending;
-                    }
+                    Poll::Pending => return Poll::Pending,
                 }
             }
         })
@@ -142,6 +136,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
             }
         }
         false
+    }
+
+    /// A handle to the buffers, for whoever finds the connection idle.
+    #[must_use]
+    pub fn buffers(&self) -> Buffers {
+        let connection = Rc::downgrade(&self.0);
+        Buffers(connection as Weak<dyn BodyReader>)
     }
 
     /// Closes the connection so that the last response is not lost.
@@ -288,6 +289,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 }
 
+/// The buffers of a connection. They come back by themselves with its next request.
+pub struct Buffers(Weak<dyn BodyReader>);
+
+impl Buffers {
+    /// Gives up what holds no bytes.
+    pub fn release(&self) {
+        if let Some(connection) = self.0.upgrade() {
+            connection.release_buffers();
+        }
+    }
+}
+
 /// The body of a client's request.
 pub struct RequestStream(Rc<dyn BodyReader>);
 
@@ -295,6 +308,7 @@ pub struct RequestStream(Rc<dyn BodyReader>);
 trait BodyReader {
     fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>>;
     fn state(&self) -> (bool, Option<u64>);
+    fn release_buffers(&self);
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BodyReader for RefCell<Client<S>> {
@@ -307,6 +321,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BodyReader for RefCell<Client<S>> {
             BodyState::Done => (true, Some(0)),
             BodyState::Sized(left) => (false, Some(left)),
             BodyState::Chunked(_) | BodyState::Broken => (false, None),
+        }
+    }
+
+    fn release_buffers(&self) {
+        if let Ok(mut client) = self.try_borrow_mut()
+            && client.read.is_empty()
+        {
+            client.read = BytesMut::new();
+            client.read_size = MIN_READ;
         }
     }
 }

@@ -122,7 +122,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     if listener.proxy_protocol {
-        match proxy_protocol::read_header(&mut stream, listener.handshake_timeout).await {
+        match Box::pin(proxy_protocol::read_header(
+            &mut stream,
+            listener.handshake_timeout,
+        ))
+        .await
+        {
             Ok(header) => {
                 if let Some(addresses) = header.addresses {
                     ends.client = Some(addresses.source);
@@ -137,45 +142,41 @@ where
         }
     }
     match &listener.kind {
-        ListenerKind::Plain if listener.http2 => plain_or_http2(worker, listener, stream, ends).await,
-        ListenerKind::Plain => {
-            http1::serve(worker, stream, Vec::new(), ends, None, Rc::clone(&listener.gate)).await
+        // Boxed: a connection holds room for what it became, not for the largest of what it might have become.
+        ListenerKind::Plain if listener.http2 => {
+            Box::pin(plain_or_http2(worker, listener, stream, ends)).await;
         }
-        ListenerKind::Tls(server) => match tls::accept(server, stream, listener.handshake_timeout).await {
-            Ok((stream, facts)) => {
-                let is_http2 = facts.http2;
-                let tls = Rc::new(Tls {
-                    version: facts.version,
-                    cipher: facts.cipher,
-                    sni: facts.sni.map(String::from),
-                    client_verify: facts.client_verify,
-                });
-                if is_http2 {
-                    http2::serve(
-                        worker,
-                        TokioIo::new(stream),
-                        ends,
-                        Some(tls),
-                        Rc::clone(&listener.gate),
-                    )
-                    .await;
-                } else {
-                    http1::serve(
-                        worker,
-                        stream,
-                        Vec::new(),
-                        ends,
-                        Some(tls),
-                        Rc::clone(&listener.gate),
-                    )
-                    .await;
-                }
-            }
-            Err(error) => {
-                worker.metrics.tls_handshake_failures.increment();
-                tracing::debug!(%error, "TLS handshake failed");
-            }
-        },
+        ListenerKind::Plain => {
+            let gate = Rc::clone(&listener.gate);
+            Box::pin(http1::serve(worker, stream, Vec::new(), ends, None, gate)).await;
+        }
+        ListenerKind::Tls(server) => Box::pin(over_tls(worker, listener, server, stream, ends)).await,
+    }
+}
+
+async fn over_tls<S>(worker: Rc<Worker>, listener: &Listener, server: &ServerTls, stream: S, ends: Ends)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (stream, facts) = match tls::accept(server, stream, listener.handshake_timeout).await {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            worker.metrics.tls_handshake_failures.increment();
+            tracing::debug!(%error, "TLS handshake failed");
+            return;
+        }
+    };
+    let tls = Rc::new(Tls {
+        version: facts.version,
+        cipher: facts.cipher,
+        sni: facts.sni.map(String::from),
+        client_verify: facts.client_verify,
+    });
+    let gate = Rc::clone(&listener.gate);
+    if facts.http2 {
+        Box::pin(http2::serve(worker, TokioIo::new(stream), ends, Some(tls), gate)).await;
+    } else {
+        Box::pin(http1::serve(worker, stream, Vec::new(), ends, Some(tls), gate)).await;
     }
 }
 
@@ -188,10 +189,18 @@ where
     match tokio::time::timeout(timeout, sniff(&mut stream)).await {
         Ok(Ok(ClientProtocol::Http2(bytes))) => {
             let io = TokioIo::new(Prefixed::new(stream, bytes));
-            http2::serve(worker, io, ends, None, Rc::clone(&listener.gate)).await;
+            Box::pin(http2::serve(worker, io, ends, None, Rc::clone(&listener.gate))).await;
         }
         Ok(Ok(ClientProtocol::Http1(bytes))) => {
-            http1::serve(worker, stream, bytes, ends, None, Rc::clone(&listener.gate)).await;
+            Box::pin(http1::serve(
+                worker,
+                stream,
+                bytes,
+                ends,
+                None,
+                Rc::clone(&listener.gate),
+            ))
+            .await;
         }
         Ok(Err(_)) | Err(_) => {}
     }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use tidegate_net::gate::{
     ClientDeadlines, ConnectionState, ConnectionWatch, GateLimits, Overdue, RequestFault,
 };
+use tidegate_net::http1::Buffers;
 use tidegate_plugin::exchange::Tls;
 
 /// A client connection.
@@ -159,16 +160,21 @@ pub(crate) struct Watched {
     watch: RefCell<ConnectionWatch>,
     waker: RefCell<Option<Waker>>,
     overdue: Cell<Option<Overdue>>,
+    buffers: Buffers,
+    /// Requests read when it was last found idle.
+    idle_at: Cell<Option<u64>>,
 }
 
 impl Watched {
-    pub(crate) fn new(state: Rc<ConnectionState>) -> Rc<Self> {
+    pub(crate) fn new(state: Rc<ConnectionState>, buffers: Buffers) -> Rc<Self> {
         let watch = RefCell::new(ConnectionWatch::new(Instant::now()));
         Rc::new(Self {
             state,
             watch,
             waker: RefCell::new(None),
             overdue: Cell::new(None),
+            buffers,
+            idle_at: Cell::new(None),
         })
     }
 
@@ -178,11 +184,21 @@ impl Watched {
         if overdue.is_some() {
             self.overdue.set(overdue);
         }
+        self.rest();
         if (overdue.is_some() || is_draining)
             && let Some(waker) = &*self.waker.borrow()
         {
             waker.wake_by_ref();
         }
+    }
+
+    /// A connection that was idle from one look to the next keeps no buffers.
+    fn rest(&self) {
+        let idle_at = self.state.is_idle().then(|| self.state.heads_read());
+        if idle_at.is_some() && self.idle_at.get() == idle_at {
+            self.buffers.release();
+        }
+        self.idle_at.set(idle_at);
     }
 
     pub(crate) fn overdue(&self) -> Option<Overdue> {

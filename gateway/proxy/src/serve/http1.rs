@@ -36,7 +36,7 @@ pub(crate) async fn serve<S>(
         Gate::new(stream, Rc::clone(&limits), Rc::clone(&state), prefix),
         limits.max_header_count,
     );
-    let watched = Watched::new(state);
+    let watched = Watched::new(state, client.buffers());
     worker.watch(&watched);
     let is_between = Cell::new(true);
     let ended = {
