@@ -91,6 +91,11 @@ const RULES: &[Rule] = &[
         ours: &["tidegate-model", "tidegate-telemetry", "tidegate-plugin"],
         never: IO,
     },
+    Rule {
+        name: "tidegate-wasm",
+        ours: &["tidegate-model", "tidegate-plugin"],
+        never: &[],
+    },
     // The binary puts everything together, and nothing depends on it.
     Rule {
         name: "tidegate",
