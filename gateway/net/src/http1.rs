@@ -4,10 +4,10 @@
 //! writes heads straight into their buffers and reads bodies from them. While a response is read the rest of the
 //! request is still written, so an upstream may answer early.
 
-mod buffer;
 mod chunks;
 mod client;
 mod head;
+mod incoming;
 mod outgoing;
 mod request;
 mod upstream;

@@ -5,11 +5,10 @@ mod response;
 pub use response::{Asked, ResponseWriter};
 
 use super::Http1Error;
-use super::buffer::{MAX_READ, MIN_READ, make_room};
-use super::chunks::{ChunkDecoder, Piece};
-use super::request::{RequestBodyFraming, RequestHead, take_request};
+use super::incoming::{Incoming, MIN_READ};
+use super::request::{RequestHead, take_request};
 use crate::gate::Gate;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -17,7 +16,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 /// A connection; the body of the request in hand shares it.
 pub struct ClientConnection<S>(Rc<RefCell<Client<S>>>);
@@ -25,20 +24,10 @@ pub struct ClientConnection<S>(Rc<RefCell<Client<S>>>);
 struct Client<S> {
     io: Gate<S>,
     max_headers: usize,
-    read: BytesMut,
-    /// Bytes to make room for before reading a body.
-    read_size: usize,
-    body: BodyState,
+    request: Incoming,
     continues: Continue,
     /// The client closed its side, or the connection failed.
     is_gone: bool,
-}
-
-enum BodyState {
-    Done,
-    Sized(u64),
-    Chunked(ChunkDecoder),
-    Broken,
 }
 
 /// `100 Continue`: due once the body is first asked for.
@@ -74,9 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
         Self(Rc::new(RefCell::new(Client {
             io,
             max_headers,
-            read: BytesMut::new(),
-            read_size: MIN_READ,
-            body: BodyState::Done,
+            request: Incoming::new(),
             continues: Continue::NotAsked,
             is_gone: false,
         })))
@@ -91,8 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
             let mut client = self.0.borrow_mut();
             let client = &mut *client;
             loop {
-                if !client.read.is_empty()
-                    && let Some(head) = take_request(&mut client.read, client.max_headers)?
+                if !client.request.read.is_empty()
+                    && let Some(head) = take_request(&mut client.request.read, client.max_headers)?
                 {
                     client.accept(&head);
                     return Poll::Ready(Ok(Some(head)));
@@ -100,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
                 if client.is_gone {
                     return Poll::Ready(Ok(None));
                 }
-                match client.poll_fill(cx, MIN_READ) {
+                match client.request.poll_fill(&mut client.io, cx, MIN_READ) {
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     Poll::Ready(_) => client.is_gone = true,
                     Poll::Pending => return Poll::Pending,
@@ -113,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
     /// The body of the request just read; `None`: it has none.
     #[must_use]
     pub fn body(&self) -> Option<RequestStream> {
-        let has_body = !matches!(self.0.borrow().body, BodyState::Done);
+        let has_body = !self.0.borrow().request.is_done();
         has_body.then(|| RequestStream(Rc::clone(&self.0) as Rc<dyn BodyReader>))
     }
 
@@ -156,34 +143,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ClientConnection<S> {
     pub fn into_stream(self) -> Option<(S, Vec<u8>)> {
         let client = Rc::into_inner(self.0)?.into_inner();
         let (stream, mut held) = client.io.into_parts();
-        held.splice(0..0, client.read);
+        held.splice(0..0, client.request.read);
         Some((stream, held))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn accept(&mut self, head: &RequestHead) {
-        self.body = match head.body {
-            RequestBodyFraming::Empty => BodyState::Done,
-            RequestBodyFraming::Sized(length) => BodyState::Sized(length),
-            RequestBodyFraming::Chunked => BodyState::Chunked(ChunkDecoder::default()),
-        };
-        self.continues = if head.expects_continue && self.read.is_empty() {
+        self.request.begin(head.body);
+        self.continues = if head.expects_continue && self.request.read.is_empty() {
             Continue::Due
         } else {
             Continue::NotAsked
         };
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<io::Result<usize>> {
-        let read = &mut self.read;
-        make_room(read, want);
-        pin!(self.io.read_buf(read)).poll(cx)
-    }
-
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while matches!(self.body, BodyState::Done) && !self.is_gone && self.read.len() < MAX_READ_AHEAD {
-            match ready!(self.poll_fill(cx, MIN_READ)) {
+        while self.request.is_done() && !self.is_gone && self.request.read.len() < MAX_READ_AHEAD {
+            match ready!(self.request.poll_fill(&mut self.io, cx, MIN_READ)) {
                 Ok(count) if count > 0 => {}
                 _ => self.is_gone = true,
             }
@@ -197,73 +174,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
         loop {
-            match self.take_frame() {
+            match self.request.take_frame() {
                 Ok(Some(taken)) => return Poll::Ready(taken.map(Ok)),
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Some(Err(self.break_body(error)))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if self.continues != Continue::NotAsked
                 && let Err(error) = ready!(self.poll_continue(cx))
             {
-                return Poll::Ready(Some(Err(self.break_body(error.into()))));
+                return Poll::Ready(Some(Err(error.into())));
             }
-            let want = match &self.body {
-                BodyState::Sized(left) => usize::try_from(*left).unwrap_or(MAX_READ).min(self.read_size),
-                _ => self.read_size,
-            };
-            match ready!(self.poll_fill(cx, want)) {
-                Ok(0) => {
-                    self.is_gone = true;
-                    return Poll::Ready(Some(Err(self.break_body(Http1Error::Truncated))));
-                }
-                Ok(count) if count >= want && want >= self.read_size => {
-                    self.read_size = (self.read_size * 2).min(MAX_READ);
-                }
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Some(Err(self.break_body(error.into())))),
-            }
-        }
-    }
-
-    fn break_body(&mut self, error: Http1Error) -> Http1Error {
-        self.body = BodyState::Broken;
-        self.read = BytesMut::new();
-        error
-    }
-
-    /// Takes what is in hand: `Some(None)` at the end of the body, `None` when more must be read.
-    fn take_frame(&mut self) -> Result<Option<Option<Frame<Bytes>>>, Http1Error> {
-        let read = &mut self.read;
-        match &mut self.body {
-            BodyState::Done => Ok(Some(None)),
-            BodyState::Broken => Err(Http1Error::Body),
-            BodyState::Sized(_) if read.is_empty() => Ok(None),
-            BodyState::Sized(left) => {
-                let taken = usize::try_from(*left).map_or(read.len(), |left| left.min(read.len()));
-                *left -= taken as u64;
-                let data = read.split_to(taken).freeze();
-                if *left == 0 {
-                    self.body = BodyState::Done;
-                    self.read_size = MIN_READ;
-                }
-                Ok(Some(Some(Frame::data(data))))
-            }
-            BodyState::Chunked(decoder) => {
-                let Some(piece) = decoder.next(read)? else {
-                    return Ok(None);
-                };
-                let frame = match piece {
-                    Piece::Data(data) => {
-                        decoder.look_for_end(read);
-                        Some(Frame::data(data))
-                    }
-                    Piece::Trailers(trailers) => Some(Frame::trailers(trailers)),
-                    Piece::End => None,
-                };
-                if decoder.is_done() {
-                    self.body = BodyState::Done;
-                }
-                Ok(Some(frame))
+            if let Err(error) = ready!(self.request.poll_more(&mut self.io, cx)) {
+                self.is_gone |= matches!(error, Http1Error::Truncated);
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
@@ -317,19 +240,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BodyReader for RefCell<Client<S>> {
     }
 
     fn state(&self) -> (bool, Option<u64>) {
-        match self.borrow().body {
-            BodyState::Done => (true, Some(0)),
-            BodyState::Sized(left) => (false, Some(left)),
-            BodyState::Chunked(_) | BodyState::Broken => (false, None),
-        }
+        let request = &self.borrow().request;
+        (request.is_done(), request.remaining())
     }
 
     fn release_buffers(&self) {
-        if let Ok(mut client) = self.try_borrow_mut()
-            && client.read.is_empty()
-        {
-            client.read = BytesMut::new();
-            client.read_size = MIN_READ;
+        if let Ok(mut client) = self.try_borrow_mut() {
+            client.request.shrink();
         }
     }
 }

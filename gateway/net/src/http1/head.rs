@@ -1,6 +1,7 @@
 //! Response heads (RFC 9112 §4 to §6).
 
 use super::Http1Error;
+use super::outgoing::BodyFraming;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -27,22 +28,12 @@ pub struct ResponseHead {
     pub headers: HeaderMap,
 }
 
-/// How the body of a response ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
-    Empty,
-    Sized(u64),
-    Chunked,
-    UntilClose,
-    /// 101: the connection is no longer HTTP.
-    Tunnel,
-}
-
 /// A head with what follows from it.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) head: ResponseHead,
-    pub(super) framing: Framing,
+    /// How the body ends; `None` after a 101: the connection is no longer HTTP.
+    pub(super) framing: Option<BodyFraming>,
     pub(super) keeps_alive: bool,
 }
 
@@ -58,14 +49,7 @@ pub(super) fn take_head(
     is_head_request: bool,
 ) -> Result<Option<Parsed>, Http1Error> {
     let mut places = Places::new();
-    let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
-    let parsed = match parse(read, &mut few, limits, &mut places) {
-        Err(httparse::Error::TooManyHeaders) if limits.max_headers > FEW_HEADERS => {
-            let mut many = vec![MaybeUninit::uninit(); limits.max_headers];
-            parse(read, &mut many, limits, &mut places)
-        }
-        parsed => parsed,
-    };
+    let parsed = with_room(limits.max_headers, |room| parse(read, room, &mut places));
     let lines = match parsed {
         Ok(Some(lines)) => lines,
         Ok(None) if read.len() >= limits.max_bytes => return Err(Http1Error::HeadTooLarge),
@@ -97,6 +81,21 @@ pub(super) fn take_head(
     }))
 }
 
+/// Parses with room for `max_headers` headers, which are on the heap only when there are many.
+pub(super) fn with_room<'b, T>(
+    max_headers: usize,
+    mut parse: impl FnMut(&mut [MaybeUninit<Header<'b>>]) -> Result<T, httparse::Error>,
+) -> Result<T, httparse::Error> {
+    let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
+    let count = max_headers.min(FEW_HEADERS);
+    match parse(few.get_mut(..count).unwrap_or_default()) {
+        Err(httparse::Error::TooManyHeaders) if max_headers > FEW_HEADERS => {
+            parse(&mut vec![MaybeUninit::uninit(); max_headers])
+        }
+        parsed => parsed,
+    }
+}
+
 /// Where a header's name and value stand in a head.
 type Place = (Range<usize>, Range<usize>);
 pub(super) type Places = SmallVec<[Place; 24]>;
@@ -124,13 +123,10 @@ struct Lines {
 fn parse<'b>(
     read: &'b BytesMut,
     room: &mut [MaybeUninit<Header<'b>>],
-    limits: HeadLimits,
     places: &mut Places,
 ) -> Result<Option<Lines>, httparse::Error> {
     let mut response = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
-    let count = limits.max_headers.min(room.len());
-    let room = room.get_mut(..count).unwrap_or_default();
     let length = match parser.parse_response_with_uninit_headers(&mut response, read, room)? {
         httparse::Status::Partial => return Ok(None),
         httparse::Status::Complete(length) => length,
@@ -211,9 +207,9 @@ fn framing(
     is_head_request: bool,
     is_http_1_1: bool,
     keeps_alive: bool,
-) -> Result<(Framing, bool), Http1Error> {
+) -> Result<(Option<BodyFraming>, bool), Http1Error> {
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok((Framing::Tunnel, false));
+        return Ok((None, false));
     }
     let has_no_body = is_head_request
         || status.is_informational()
@@ -232,9 +228,9 @@ fn framing(
         let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
         let keeps_alive = keeps_alive && !framed.has_length;
         return Ok(match (has_no_body, is_chunked) {
-            (true, _) => (Framing::Empty, keeps_alive),
-            (false, true) => (Framing::Chunked, keeps_alive),
-            (false, false) => (Framing::UntilClose, false),
+            (true, _) => (Some(BodyFraming::Empty), keeps_alive),
+            (false, true) => (Some(BodyFraming::Chunked), keeps_alive),
+            (false, false) => (Some(BodyFraming::UntilClose), false),
         });
     }
     let length = if framed.has_length {
@@ -243,9 +239,9 @@ fn framing(
         None
     };
     Ok(match (has_no_body, length) {
-        (true, _) | (false, Some(0)) => (Framing::Empty, keeps_alive),
-        (false, Some(length)) => (Framing::Sized(length), keeps_alive),
-        (false, None) => (Framing::UntilClose, false),
+        (true, _) | (false, Some(0)) => (Some(BodyFraming::Empty), keeps_alive),
+        (false, Some(length)) => (Some(BodyFraming::Sized(length)), keeps_alive),
+        (false, None) => (Some(BodyFraming::UntilClose), false),
     })
 }
 

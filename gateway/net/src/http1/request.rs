@@ -2,7 +2,8 @@
 
 use super::Http1Error;
 use super::client::Asked;
-use super::head::{Framed, Places, headers, is_kept, note_places};
+use super::head::{Framed, Places, headers, is_kept, note_places, with_room};
+use super::outgoing::BodyFraming;
 use bytes::{Buf, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
@@ -22,7 +23,7 @@ pub struct RequestHead {
     pub version: Version,
     /// Header fields, connection headers included.
     pub headers: HeaderMap,
-    pub(super) body: RequestBodyFraming,
+    pub(super) body: BodyFraming,
     pub(super) keeps_alive: bool,
     pub(super) expects_continue: bool,
 }
@@ -39,17 +40,8 @@ impl RequestHead {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequestBodyFraming {
-    Empty,
-    Sized(u64),
-    Chunked,
-}
-
 /// Room for headers that plugins add.
 const OWN_HEADERS: usize = 6;
-/// Headers that are parsed without a list on the heap.
-const FEW_HEADERS: usize = 64;
 
 struct Lines {
     length: usize,
@@ -67,14 +59,8 @@ pub(super) fn take_request(
         read.advance(2);
     }
     let mut places = Places::new();
-    let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
-    let parsed = match parse(read, &mut few, &mut places) {
-        Err(httparse::Error::TooManyHeaders) if max_headers > FEW_HEADERS => {
-            let mut many = vec![MaybeUninit::uninit(); max_headers + 1];
-            parse(read, &mut many, &mut places)
-        }
-        parsed => parsed,
-    };
+    // One more than the gate allows: it may have written a Host of its own.
+    let parsed = with_room(max_headers + 1, |room| parse(read, room, &mut places));
     let lines = match parsed {
         Ok(Some(lines)) => lines,
         Ok(None) => return Ok(None),
@@ -92,7 +78,7 @@ pub(super) fn take_request(
         version: lines.version,
         body,
         keeps_alive: is_kept(&headers, framed, is_http_1_1),
-        expects_continue: is_http_1_1 && framed.has_expect && body != RequestBodyFraming::Empty,
+        expects_continue: is_http_1_1 && framed.has_expect && body != BodyFraming::Empty,
         headers,
     }))
 }
@@ -124,17 +110,17 @@ fn parse<'b>(
 }
 
 /// The gate let no ambiguous framing pass.
-fn body_framing(headers: &HeaderMap, framed: Framed) -> Result<RequestBodyFraming, Http1Error> {
+fn body_framing(headers: &HeaderMap, framed: Framed) -> Result<BodyFraming, Http1Error> {
     if framed.has_coding {
-        return Ok(RequestBodyFraming::Chunked);
+        return Ok(BodyFraming::Chunked);
     }
     if !framed.has_length {
-        return Ok(RequestBodyFraming::Empty);
+        return Ok(BodyFraming::Empty);
     }
     let length = headers.get(CONTENT_LENGTH);
     match length.and_then(|value| value.to_str().ok()?.parse().ok()) {
-        Some(0) => Ok(RequestBodyFraming::Empty),
-        Some(length) => Ok(RequestBodyFraming::Sized(length)),
+        Some(0) => Ok(BodyFraming::Empty),
+        Some(length) => Ok(BodyFraming::Sized(length)),
         None => Err(Http1Error::Malformed("request length")),
     }
 }
@@ -155,7 +141,7 @@ mod tests {
         }
         let head = take(wire).expect("complete");
         assert_eq!((head.method, head.target.as_str()), (Method::POST, "/a?b"));
-        assert_eq!(head.body, RequestBodyFraming::Sized(3));
+        assert_eq!(head.body, BodyFraming::Sized(3));
         assert!(head.expects_continue && head.keeps_alive);
     }
 

@@ -1,19 +1,17 @@
 //! A connection to an upstream and the exchange that goes over it.
 
 use super::Http1Error;
-use super::buffer::{MAX_READ, MIN_READ, make_room};
-use super::chunks::{ChunkDecoder, Piece};
-use super::head::{Framing, HeadLimits, Parsed, ResponseHead, take_head};
+use super::head::{HeadLimits, Parsed, ResponseHead, take_head};
+use super::incoming::{Incoming, MIN_READ};
 use super::outgoing::{BodyFraming, Outgoing};
 use crate::connect::Connected;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// A connection to an upstream. `B` is the type of request bodies.
 pub struct UpstreamConnection<B> {
@@ -27,23 +25,20 @@ pub struct UpstreamConnection<B> {
 }
 
 struct Response {
-    read: BytesMut,
-    /// Bytes to make room for before reading a body.
-    read_size: usize,
-    state: State,
+    incoming: Incoming,
+    phase: Phase,
     is_head_request: bool,
     keeps_alive: bool,
     /// Interim responses that were passed over.
     interim: u8,
 }
 
-enum State {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
     Head,
-    Sized(u64),
-    Chunked(ChunkDecoder),
-    UntilClose,
+    Body,
+    /// No longer HTTP.
     Tunnel,
-    Done,
 }
 
 /// Interim responses before the final one; an upstream that sends more is broken.
@@ -79,9 +74,8 @@ where
             request: Outgoing::new(),
             is_given_up: false,
             response: Response {
-                read: BytesMut::new(),
-                read_size: MIN_READ,
-                state: State::Head,
+                incoming: Incoming::new(),
+                phase: Phase::Head,
                 is_head_request: false,
                 keeps_alive: true,
                 interim: 0,
@@ -96,7 +90,7 @@ where
         self.request.body = body;
         self.is_given_up = false;
         let response = &mut self.response;
-        response.state = State::Head;
+        response.phase = Phase::Head;
         response.is_head_request = is_head_request;
         response.keeps_alive = true;
         response.interim = 0;
@@ -109,7 +103,7 @@ where
         self.request.is_begun
     }
 
-    /// The body of a request of which nothing was written.
+    /// The body of a request of which nothing was written, unless it was taken in hand already.
     #[must_use]
     pub fn take_body(&mut self) -> Option<B> {
         self.request.body.take()
@@ -123,21 +117,19 @@ where
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1Error>> {
         self.drive_request(cx)?;
         loop {
-            if !self.response.read.is_empty()
-                && let Some(parsed) = take_head(
-                    &mut self.response.read,
-                    self.limits,
-                    self.response.is_head_request,
-                )?
+            let response = &mut self.response;
+            if !response.incoming.read.is_empty()
+                && let Some(parsed) =
+                    take_head(&mut response.incoming.read, self.limits, response.is_head_request)?
             {
                 if self.accept_head(&parsed)? {
                     return Poll::Ready(Ok(parsed.head));
                 }
                 continue;
             }
-            let had = self.response.read.len();
-            if ready!(self.poll_fill(cx, MIN_READ))? == 0 {
-                return Poll::Ready(Err(if had == 0 && self.response.interim == 0 {
+            let had = response.incoming.read.len();
+            if ready!(response.incoming.poll_fill(&mut self.io, cx, MIN_READ))? == 0 {
+                return Poll::Ready(Err(if had == 0 && response.interim == 0 {
                     Http1Error::Closed
                 } else {
                     Http1Error::Truncated
@@ -149,7 +141,11 @@ where
     /// Notes the framing of a final head; `false`: it is interim.
     fn accept_head(&mut self, parsed: &Parsed) -> Result<bool, Http1Error> {
         let response = &mut self.response;
-        if parsed.head.status.is_informational() && parsed.framing != Framing::Tunnel {
+        let Some(framing) = parsed.framing else {
+            response.phase = Phase::Tunnel;
+            return Ok(true);
+        };
+        if parsed.head.status.is_informational() {
             response.interim += 1;
             if response.interim > MAX_INTERIM {
                 return Err(Http1Error::Malformed("too many interim responses"));
@@ -157,13 +153,8 @@ where
             return Ok(false);
         }
         response.keeps_alive = parsed.keeps_alive;
-        response.state = match parsed.framing {
-            Framing::Empty => State::Done,
-            Framing::Sized(length) => State::Sized(length),
-            Framing::Chunked => State::Chunked(ChunkDecoder::default()),
-            Framing::UntilClose => State::UntilClose,
-            Framing::Tunnel => State::Tunnel,
-        };
+        response.incoming.begin(framing);
+        response.phase = Phase::Body;
         Ok(true)
     }
 
@@ -175,61 +166,18 @@ where
         if let Err(error) = self.drive_request(cx) {
             return Poll::Ready(Some(Err(error)));
         }
+        if self.response.phase != Phase::Body {
+            return Poll::Ready(None);
+        }
+        let incoming = &mut self.response.incoming;
         loop {
-            match self.take_frame() {
+            match incoming.take_frame() {
                 Ok(Some(taken)) => return Poll::Ready(taken.map(Ok)),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            let want = match &self.response.state {
-                State::Sized(left) => usize::try_from(*left)
-                    .unwrap_or(MAX_READ)
-                    .min(self.response.read_size),
-                _ => self.response.read_size,
-            };
-            match ready!(self.poll_fill(cx, want)) {
-                Ok(0) if matches!(self.response.state, State::UntilClose) => {
-                    self.response.state = State::Done
-                }
-                Ok(0) => return Poll::Ready(Some(Err(Http1Error::Truncated))),
-                Ok(count) => self.adapt(count, want),
-                Err(error) => return Poll::Ready(Some(Err(error))),
-            }
-        }
-    }
-
-    /// Takes what is in hand: `Some(None)` at the end of the body, `None` when more must be read.
-    fn take_frame(&mut self) -> Result<Option<Option<Frame<Bytes>>>, Http1Error> {
-        let Response { read, state, .. } = &mut self.response;
-        match state {
-            State::Done | State::Tunnel | State::Head => Ok(Some(None)),
-            State::Sized(_) | State::UntilClose if read.is_empty() => Ok(None),
-            State::UntilClose => Ok(Some(Some(Frame::data(read.split().freeze())))),
-            State::Sized(left) => {
-                let taken = usize::try_from(*left).map_or(read.len(), |left| left.min(read.len()));
-                *left -= taken as u64;
-                let data = read.split_to(taken).freeze();
-                if *left == 0 {
-                    *state = State::Done;
-                }
-                Ok(Some(Some(Frame::data(data))))
-            }
-            State::Chunked(decoder) => {
-                let Some(piece) = decoder.next(read)? else {
-                    return Ok(None);
-                };
-                let frame = match piece {
-                    Piece::Data(data) => {
-                        decoder.look_for_end(read);
-                        Some(Frame::data(data))
-                    }
-                    Piece::Trailers(trailers) => Some(Frame::trailers(trailers)),
-                    Piece::End => None,
-                };
-                if decoder.is_done() {
-                    *state = State::Done;
-                }
-                Ok(Some(frame))
+            if let Err(error) = ready!(incoming.poll_more(&mut self.io, cx)) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
@@ -237,17 +185,13 @@ where
     /// Whether the response was read to its end.
     #[must_use]
     pub fn is_end(&self) -> bool {
-        matches!(self.response.state, State::Done)
+        self.response.phase == Phase::Body && self.response.incoming.is_done()
     }
 
     /// Bytes of the body that are still to come, when that is known.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
-        match self.response.state {
-            State::Done => Some(0),
-            State::Sized(left) => Some(left),
-            _ => None,
-        }
+        self.response.incoming.remaining()
     }
 
     /// Whether another exchange may follow: both messages ended, nothing is left over, and both sides keep it open.
@@ -255,7 +199,7 @@ where
     pub fn is_reusable(&self) -> bool {
         self.is_end()
             && self.response.keeps_alive
-            && self.response.read.is_empty()
+            && self.response.incoming.read.is_empty()
             && self.request.is_written()
             && !self.is_given_up
     }
@@ -271,32 +215,15 @@ where
 
     /// Gives up the buffers of a connection that is idle for long.
     pub fn shrink(&mut self) {
-        self.response.read = BytesMut::new();
-        self.response.read_size = MIN_READ;
+        self.response.incoming.shrink();
         self.request.shrink();
     }
 
     /// After a 101: the connection and the bytes that were read beyond the head.
     #[must_use]
     pub fn into_tunnel(mut self) -> Option<(Connected, Bytes)> {
-        matches!(self.response.state, State::Tunnel).then(|| (self.io, self.response.read.split().freeze()))
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<Result<usize, Http1Error>> {
-        let read = &mut self.response.read;
-        make_room(read, want);
-        let filling = pin!(self.io.read_buf(read));
-        filling.poll(cx).map_err(Http1Error::Io)
-    }
-
-    /// Reads grow while they fill their room and shrink when they leave most of it empty.
-    fn adapt(&mut self, count: usize, want: usize) {
-        let size = &mut self.response.read_size;
-        if count >= want && want >= *size {
-            *size = (*size * 2).min(MAX_READ);
-        } else if count < *size / 4 {
-            *size = (*size / 2).max(MIN_READ);
-        }
+        let read_ahead = self.response.incoming.read.split().freeze();
+        (self.response.phase == Phase::Tunnel).then_some((self.io, read_ahead))
     }
 
     /// Writes as much as goes. A failed write is no error yet: the upstream may have answered before it closed.

@@ -4,7 +4,7 @@ use http::response::Parts;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use std::convert::Infallible;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, DuplexStream};
 
 type TestBody = UnsyncBoxBody<Bytes, Infallible>;
 

@@ -9,7 +9,7 @@ fn take(wire: &str, is_head_request: bool) -> Result<Option<Parsed>, Http1Error>
     take_head(&mut BytesMut::from(wire), LIMITS, is_head_request)
 }
 
-fn framing_of(wire: &str) -> (Framing, bool) {
+fn framing_of(wire: &str) -> (Option<BodyFraming>, bool) {
     let parsed = take(wire, false).expect("valid").expect("complete");
     (parsed.framing, parsed.keeps_alive)
 }
@@ -31,58 +31,58 @@ fn a_head_is_taken_once_it_is_whole_and_what_follows_stays() {
     assert_eq!(parsed.head.status, StatusCode::OK);
     let values: Vec<_> = parsed.head.headers.get_all("x-a").iter().collect();
     assert_eq!(values, ["b", ""]);
-    assert_eq!((parsed.framing, parsed.keeps_alive), (Framing::Sized(3), true));
+    assert_eq!(
+        (parsed.framing, parsed.keeps_alive),
+        (Some(BodyFraming::Sized(3)), true)
+    );
 }
 
 #[test]
 fn the_end_of_a_body_is_told_by_rfc_9112() {
     for (wire, expected) in [
-        ("HTTP/1.1 200 OK\r\n\r\n", (Framing::UntilClose, false)),
+        ("HTTP/1.1 200 OK\r\n\r\n", (Some(BodyFraming::UntilClose), false)),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-            (Framing::Empty, true),
+            (Some(BodyFraming::Empty), true),
         ),
-        ("HTTP/1.1 204 No\r\n\r\n", (Framing::Empty, true)),
+        ("HTTP/1.1 204 No\r\n\r\n", (Some(BodyFraming::Empty), true)),
         (
             "HTTP/1.1 304 Same\r\nContent-Length: 7\r\n\r\n",
-            (Framing::Empty, true),
+            (Some(BodyFraming::Empty), true),
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
-            (Framing::Sized(5), true),
+            (Some(BodyFraming::Sized(5)), true),
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            (Framing::Chunked, true),
+            (Some(BodyFraming::Chunked), true),
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n",
-            (Framing::Chunked, true),
+            (Some(BodyFraming::Chunked), true),
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
-            (Framing::UntilClose, false),
+            (Some(BodyFraming::UntilClose), false),
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
-            (Framing::Chunked, false),
+            (Some(BodyFraming::Chunked), false),
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: a, Close\r\n\r\n",
-            (Framing::Sized(1), false),
+            (Some(BodyFraming::Sized(1)), false),
         ),
         (
             "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n",
-            (Framing::Sized(1), false),
+            (Some(BodyFraming::Sized(1)), false),
         ),
         (
             "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\n",
-            (Framing::Sized(1), true),
+            (Some(BodyFraming::Sized(1)), true),
         ),
-        (
-            "HTTP/1.1 101 Now\r\nUpgrade: websocket\r\n\r\n",
-            (Framing::Tunnel, false),
-        ),
+        ("HTTP/1.1 101 Now\r\nUpgrade: websocket\r\n\r\n", (None, false)),
     ] {
         assert_eq!(framing_of(wire), expected, "{wire:?}");
     }
@@ -93,7 +93,7 @@ fn an_answer_to_head_has_no_body_whatever_its_length_says() {
     let parsed = take("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", true)
         .expect("valid")
         .expect("complete");
-    assert_eq!(parsed.framing, Framing::Empty);
+    assert_eq!(parsed.framing, Some(BodyFraming::Empty));
     assert_eq!(parsed.head.headers["content-length"], "9");
 }
 

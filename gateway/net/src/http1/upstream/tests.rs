@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 type TestBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -211,7 +211,7 @@ async fn a_long_body_is_read_in_growing_pieces_and_bytes_beyond_it_close_the_con
     };
     let (received, ()) = tokio::join!(reading, answering);
     assert!(received == sent, "the body arrives as it was sent");
-    assert!(connection.response.read_size > MIN_READ);
+    assert!(connection.response.incoming.read_size() > MIN_READ);
     assert!(!connection.is_reusable() || !connection.is_alive());
 }
 
@@ -242,4 +242,21 @@ async fn endless_interim_responses_are_a_fault() {
     let (outcome, written) = tokio::join!(head(&mut connection), upstream.write_all(flood.as_bytes()));
     written.unwrap();
     assert!(matches!(outcome, Err(Http1Error::Malformed(_))));
+}
+
+#[tokio::test]
+async fn a_body_in_hand_is_not_given_back_when_nothing_could_be_written() {
+    let (mut connection, upstream, _) = pair().await;
+    socket2::SockRef::from(&upstream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(upstream);
+    let full = Full::new(Bytes::from("12345")).boxed_unsync();
+    begin(&mut connection, Some(full), BodyFraming::Sized(5));
+    head(&mut connection).await.unwrap_err();
+    assert!(!connection.is_begun());
+    assert!(
+        connection.take_body().is_none(),
+        "whoever sends keeps a copy of it"
+    );
 }
