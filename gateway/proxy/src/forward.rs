@@ -6,7 +6,6 @@ use crate::tls_targets::TlsTarget;
 use bytes::{BufMut, BytesMut};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version};
-use hyper::client::conn::TrySendError;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -68,6 +67,10 @@ impl Flow {
     ) -> Result<Answer, ForwardFault> {
         let mut began = Instant::now();
         self.x.timings.upstream_start = Some(began);
+        if !self.has_sound_target() {
+            tracing::error!(request_id = ?self.x.request_id, "a plugin left a target that cannot be sent");
+            return Err(ForwardFault::Unreachable);
+        }
         let mut body = Some(body);
         let mut left = service.service.retries;
         loop {
@@ -224,13 +227,17 @@ impl Flow {
             };
             match sent {
                 Ok(answer) => return Ok(answer),
-                Err(Sent::Unsent(unsent)) if is_reused => body = unsent.into_source(),
                 Err(Sent::Unsent(unsent)) => {
-                    return Err(Failure {
-                        fault: ForwardFault::Unreachable,
-                        body: Some(unsent.into_source()),
-                        was_sent: false,
-                    });
+                    // The connection may have taken a body in hand to itself before it failed: what was kept counts.
+                    let unsent = replay.unwrap_or_else(|| unsent.into_source());
+                    if !is_reused {
+                        return Err(Failure {
+                            fault: ForwardFault::Unreachable,
+                            body: Some(unsent),
+                            was_sent: false,
+                        });
+                    }
+                    body = unsent;
                 }
                 Err(Sent::Failed(fault)) => {
                     return Err(Failure {
@@ -286,13 +293,7 @@ impl Flow {
         self.write_http1_headers(&peer.host, framing, out);
         out.put_slice(b"\r\n");
         let waiting = Waiting::new(self, service, is_streaming, began);
-        let outcome = poll_fn(|cx| match lease.connection.poll_head(cx) {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending if waiting.is_over(cx) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await;
-        drop(waiting);
+        let outcome = waiting.within(|cx| lease.connection.poll_head(cx)).await;
         match outcome {
             Some(Ok(head)) => {
                 self.x.timings.upstream_head = Some(Instant::now());
@@ -306,36 +307,48 @@ impl Flow {
         }
     }
 
-    fn write_request_line(&self, out: &mut BytesMut) {
+    /// Path and query for the upstream.
+    fn upstream_target(&self) -> (&str, Option<&str>) {
         let x = &self.x;
-        let method = x.upstream_method().as_str();
-        out.reserve(512);
-        out.put_slice(method.as_bytes());
-        out.put_u8(b' ');
-        if !x.upstream.has_path && x.upstream.query == UpstreamQuery::AsReceived {
-            out.put_slice(x.request.target.as_str().as_bytes());
+        let path = if x.upstream.has_path {
+            x.upstream.path.as_str()
         } else {
-            let path = if x.upstream.has_path {
-                x.upstream.path.as_str()
-            } else {
-                x.request.target.path()
-            };
-            out.put_slice(path.as_bytes());
-            if let Some(query) = x.query() {
-                out.put_u8(b'?');
-                out.put_slice(query.as_bytes());
-            }
+            x.request.target.path()
+        };
+        (path, x.query())
+    }
+
+    /// Whether what plugins made of the target can stand in a request line.
+    fn has_sound_target(&self) -> bool {
+        let is_received = !self.x.upstream.has_path && self.x.upstream.query == UpstreamQuery::AsReceived;
+        is_received || is_sound(self.upstream_target())
+    }
+
+    fn write_request_line(&self, out: &mut BytesMut) {
+        let (path, query) = self.upstream_target();
+        out.reserve(512);
+        out.put_slice(self.x.upstream_method().as_str().as_bytes());
+        out.put_u8(b' ');
+        out.put_slice(path.as_bytes());
+        if let Some(query) = query {
+            out.put_u8(b'?');
+            out.put_slice(query.as_bytes());
         }
         out.put_slice(b" HTTP/1.1\r\n");
     }
 
     fn classify(&self, error: &Http1Error, lease: &mut Http1Lease<UpstreamBody>) -> Sent {
+        let connection = &mut lease.connection;
+        if self.progress.fault.get().is_none() && !connection.is_begun() && !self.progress.is_started.get() {
+            return Sent::Unsent(connection.take_body().unwrap_or(UpstreamBody::Empty));
+        }
+        self.failed(error)
+    }
+
+    /// Something of the request may have been written.
+    fn failed(&self, error: &dyn std::fmt::Display) -> Sent {
         if let Some(fault) = self.progress.fault.get() {
             return Sent::Failed(ForwardFault::Body(fault));
-        }
-        let connection = &mut lease.connection;
-        if !connection.is_begun() && !self.progress.is_started.get() {
-            return Sent::Unsent(connection.take_body().unwrap_or(UpstreamBody::Empty));
         }
         tracing::warn!(%error, "upstream gave no valid response");
         Sent::Failed(ForwardFault::Unreachable)
@@ -356,14 +369,8 @@ impl Flow {
         let waiting = Waiting::new(self, service, is_streaming, Instant::now());
         let outcome = {
             let mut sending = std::pin::pin!(lease.send(request));
-            poll_fn(|cx| match sending.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if waiting.is_over(cx) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            })
-            .await
+            waiting.within(|cx| sending.as_mut().poll(cx)).await
         };
-        drop(waiting);
         match outcome {
             Some(Ok(response)) => {
                 self.x.timings.upstream_head = Some(Instant::now());
@@ -378,7 +385,10 @@ impl Flow {
                 };
                 Ok(Answer { head, stream })
             }
-            Some(Err(error)) => Err(self.classify_http2(error)),
+            Some(Err(mut error)) => Err(match error.take_message() {
+                Some(request) => Sent::Unsent(request.into_body()),
+                None => self.failed(error.error()),
+            }),
             None => Err(Sent::Failed(ForwardFault::Timeout)),
         }
     }
@@ -394,7 +404,9 @@ impl Flow {
         *request.method_mut() = self.x.upstream_method().clone();
         *request.version_mut() = Version::HTTP_2;
         let mut uri = http::uri::Parts::default();
-        uri.path_and_query = Some(self.upstream_target()?);
+        let (path, query) = self.upstream_target();
+        let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        uri.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
         let scheme = if service.is_tls {
             Scheme::HTTPS
         } else {
@@ -406,37 +418,15 @@ impl Flow {
         *request.headers_mut() = headers;
         Some(request)
     }
+}
 
-    fn upstream_target(&self) -> Option<PathAndQuery> {
-        let x = &self.x;
-        if !x.upstream.has_path && x.upstream.query == UpstreamQuery::AsReceived {
-            return Some(x.request.target.clone());
-        }
-        let path = if x.upstream.has_path {
-            x.upstream.path.as_str()
-        } else {
-            x.request.target.path()
-        };
-        let Some(query) = x.query() else {
-            return PathAndQuery::try_from(path).ok();
-        };
-        let mut text = String::with_capacity(path.len() + query.len() + 1);
-        text.push_str(path);
-        text.push('?');
-        text.push_str(query);
-        PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)).ok()
-    }
-
-    fn classify_http2(&self, mut error: TrySendError<Request<UpstreamBody>>) -> Sent {
-        if let Some(request) = error.take_message() {
-            return Sent::Unsent(request.into_body());
-        }
-        if let Some(fault) = self.progress.fault.get() {
-            return Sent::Failed(ForwardFault::Body(fault));
-        }
-        tracing::warn!(error = %error.error(), "upstream gave no valid response");
-        Sent::Failed(ForwardFault::Unreachable)
-    }
+/// Whether path and query are in one piece on a request line: no space, no control byte.
+fn is_sound((path, query): (&str, Option<&str>)) -> bool {
+    path.starts_with('/')
+        && path
+            .bytes()
+            .chain(query.unwrap_or_default().bytes())
+            .all(|byte| byte > b' ' && byte != 0x7f)
 }
 
 /// Deadlines while the response's head is awaited: `write_timeout` between two chunks of the request, `read_timeout`
@@ -474,6 +464,16 @@ impl Waiting {
         (!progress.waits_for_client.get()).then_some(since + self.write_timeout)
     }
 
+    /// What `poll` comes to; `None` when the upstream took too long.
+    async fn within<T>(self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        poll_fn(|cx| match poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if self.is_over(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
     /// Whether the upstream took too long; arms the deadline otherwise.
     fn is_over(&self, cx: &Context<'_>) -> bool {
         let expired = self.deadline.is_expired();
@@ -495,4 +495,27 @@ enum Sent {
     Unsent(UpstreamBody),
     /// Something may have been written.
     Failed(ForwardFault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_sound;
+
+    #[test]
+    fn what_would_split_a_request_line_is_no_target() {
+        for target in [("/", None), ("/a%20b", Some("")), ("/\u{e9}", Some("q=1?2"))] {
+            assert!(is_sound(target), "{target:?}");
+        }
+        for target in [
+            ("", None),
+            ("a", None),
+            ("/a b", None),
+            ("/a\r\nEvil: 1", None),
+            ("/", Some("a b")),
+            ("/", Some("a\n")),
+            ("/\u{7f}", None),
+        ] {
+            assert!(!is_sound(target), "{target:?}");
+        }
+    }
 }

@@ -251,7 +251,7 @@ impl Said {
 
 fn place(name: &HeaderName) -> Place {
     match name.as_str() {
-        // Expect is answered by the gateway itself: hyper sends 100 when the body is first read.
+        // Expect is answered by the gateway itself, when the body is first read.
         "host" | "connection" | "expect" | "upgrade" | "te" | "transfer-encoding" | "x-real-ip"
         | "x-kong-request-id" => Place::Dropped,
         "content-length" => Place::Length,

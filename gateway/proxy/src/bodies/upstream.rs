@@ -97,7 +97,7 @@ pub(crate) enum BodySource {
     Stream(Box<UpstreamStream>),
 }
 
-/// A request body as hyper sends it.
+/// A request body as it is sent.
 pub(crate) enum UpstreamBody {
     /// No body.
     Empty,
