@@ -12,7 +12,9 @@
 use divan::Bencher;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use tidegate_config::declarative::{self, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source};
+use tidegate::configuration::RegistrySchemas;
+use tidegate_config::declarative::{self, LoadOptions, Source};
+use tidegate_config::settings::Settings;
 use tidegate_model::entities::EntitySet;
 use tidegate_plan::{PlanInput, Snapshot, plan};
 use tidegate_plugin::Registry;
@@ -88,32 +90,9 @@ fn file(family: Family, edition: usize) -> String {
     text
 }
 
-struct Schemas<'a>(&'a Registry);
-
-impl PluginSchemas for Schemas<'_> {
-    fn get(&self, name: &str) -> Option<PluginSchema> {
-        let kind = self.0.get(name)?;
-        let scopes = kind.scopes();
-        Some(PluginSchema {
-            config: kind.schema(),
-            scopes: PluginScopes {
-                service: scopes.service,
-                route: scopes.route,
-                consumer: scopes.consumer,
-                consumer_group: scopes.consumer_group,
-            },
-            protocols: kind.protocols(),
-            default_protocols: kind.default_protocols(),
-        })
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.0.kinds().map(|kind| kind.name()).collect()
-    }
-}
-
 fn load(registry: &Registry, text: &str) -> EntitySet {
-    let schemas = Schemas(registry);
+    let settings = Settings::with(&[]).expect("the defaults are good");
+    let schemas = RegistrySchemas::new(registry, &settings);
     let mut options = LoadOptions::new(&schemas);
     options.now = Some(1_700_000_000.0);
     let source = Source {

@@ -45,11 +45,13 @@
 )]
 
 mod doubles;
+mod exchange;
 mod finished;
 mod run;
 mod snapshot;
 
 pub use doubles::{ManualClock, RecordedLine, RecordedLines, block_on};
+pub use exchange::exchange;
 pub use finished::{Finished, reply_parts};
 pub use run::{Access, TestRequest};
 

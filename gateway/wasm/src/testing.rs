@@ -9,16 +9,13 @@ mod outbound;
 pub use outbound::{Script, ScriptedOutbound, StreamScript};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tidegate_model::entities::{Route, Service};
-use tidegate_plugin::body::RequestBody;
-use tidegate_plugin::exchange::{Client, Request, RouteIndex, ServiceIndex, SnapshotView, Timings};
+use tidegate_plugin::exchange::{RouteIndex, ServiceIndex, SnapshotView};
 use tidegate_plugin::identity::Identities;
 use tidegate_plugin::reply::ReplyBody;
 use tidegate_plugin::services::Services;
@@ -73,46 +70,11 @@ pub fn exchange(method: &str, target: &str) -> Exchange {
 /// As [`exchange`], in a world.
 #[must_use]
 pub fn exchange_in(world: TestWorld, method: &str, target: &str) -> Exchange {
-    let localhost = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let client = Client {
-        address: localhost,
-        port: 40_000,
-        peer_address: localhost,
-        server_address: localhost,
-        server_port: 8000,
-        connection_serial: 1,
-        connection_requests: 1,
-        ..Client::default()
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(http::header::HOST, HeaderValue::from_static("gateway.test"));
-    let request = Request {
-        method: Method::from_bytes(method.as_bytes()).unwrap_or_default(),
-        target: target
-            .parse()
-            .unwrap_or_else(|_| http::uri::PathAndQuery::from_static("/")),
-        version: Version::HTTP_11,
-        scheme: "http",
-        host: "gateway.test".into(),
-        raw_host: Some(HeaderValue::from_static("gateway.test")),
-        normalized_path: None,
-        headers,
-        body: RequestBody::Streaming,
-        head_size: 100,
-    };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let timings = Timings {
-        started_at_millis: now.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
-        start: Instant::now(),
-        upstream_start: None,
-        upstream_head: None,
-    };
-    let request_id = HeaderValue::from_static("0123456789abcdef0123456789abcdef");
-    let (route, service) = (world.route.is_some(), world.service.is_some());
-    let mut exchange = Exchange::new(Rc::new(world), client, request, request_id, timings);
-    exchange.route = route.then_some(RouteIndex(0));
-    exchange.service = service.then_some(ServiceIndex(0));
-    exchange
+    let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+    let target = target
+        .parse()
+        .unwrap_or_else(|_| http::uri::PathAndQuery::from_static("/"));
+    tidegate_plugin::testing::exchange(Rc::new(world), method, target)
 }
 
 /// A body in chunks and trailers.

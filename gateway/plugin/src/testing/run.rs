@@ -5,17 +5,15 @@ use super::finished::{Finished, json, lines, reply_parts};
 use super::snapshot::TestSnapshot;
 use crate::body::RequestBody;
 use crate::context::{AccessCx, BodyCx, HeaderCx, LogCx, RewriteCx};
-use crate::exchange::{Captures, Client, Exchange, Request, RouteIndex, ServiceIndex, Source, Timings};
+use crate::exchange::{Captures, Exchange, Source};
 use crate::kind::{BodyAccess, Fault, Plugin, Step, Verdict};
 use crate::reply::{Reply, ReplyBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A request that is being described. Nothing runs before [`TestRequest::run`].
 pub struct TestRequest {
@@ -32,48 +30,12 @@ impl TestRequest {
         method: &str,
         target: &str,
     ) -> Self {
-        let localhost = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let client = Client {
-            address: localhost,
-            port: 40_000,
-            peer_address: localhost,
-            server_address: localhost,
-            server_port: 8000,
-            connection_serial: 1,
-            connection_requests: 1,
-            ..Client::default()
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, HeaderValue::from_static("gateway.test"));
-        let request = Request {
-            method: Method::from_bytes(method.as_bytes())
-                .unwrap_or_else(|_| panic!("{method:?} is not a method")),
-            target: target
-                .parse()
-                .unwrap_or_else(|error| panic!("{target:?} is not a target: {error}")),
-            version: Version::HTTP_11,
-            scheme: "http",
-            host: "gateway.test".into(),
-            raw_host: Some(HeaderValue::from_static("gateway.test")),
-            normalized_path: None,
-            headers,
-            body: RequestBody::Streaming,
-            head_size: 100,
-        };
-        let timings = Timings {
-            started_at_millis: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
-            start: Instant::now(),
-            upstream_start: None,
-            upstream_head: None,
-        };
-        let route = snapshot.route.is_some().then_some(RouteIndex(0));
-        let service = snapshot.service.is_some().then_some(ServiceIndex(0));
-        let request_id = HeaderValue::from_static("0123456789abcdef0123456789abcdef");
-        let mut exchange = Exchange::new(snapshot, client, request, request_id, timings);
-        exchange.route = route;
-        exchange.service = service;
+        let method =
+            Method::from_bytes(method.as_bytes()).unwrap_or_else(|_| panic!("{method:?} is not a method"));
+        let target = target
+            .parse()
+            .unwrap_or_else(|error| panic!("{target:?} is not a target: {error}"));
+        let exchange = super::exchange(snapshot, method, target);
         Self {
             plugin,
             exchange,
