@@ -29,3 +29,5 @@ mod soak;
 mod support;
 #[path = "suite/traffic.rs"]
 mod traffic;
+#[path = "suite/wasm.rs"]
+mod wasm;

@@ -96,6 +96,22 @@ const RULES: &[Rule] = &[
         ours: &["tidegate-model", "tidegate-plugin"],
         never: &[],
     },
+    // What filter authors build with. The SDK is compiled for guests: nothing of the gateway may be in it.
+    Rule {
+        name: "tidegate-sdk",
+        ours: &[],
+        never: IO_AND_FUTURES,
+    },
+    Rule {
+        name: "tidegate-filter-build",
+        ours: &[],
+        never: IO_AND_FUTURES,
+    },
+    Rule {
+        name: "tidegate-filter-test",
+        ours: &["tidegate-plugin", "tidegate-wasm", "tidegate-filter-build"],
+        never: &[],
+    },
     // The binary puts everything together, and nothing depends on it.
     Rule {
         name: "tidegate",
@@ -109,6 +125,7 @@ const RULES: &[Rule] = &[
             "tidegate-net",
             "tidegate-proxy",
             "tidegate-plugins",
+            "tidegate-wasm",
         ],
         never: &[],
     },

@@ -32,8 +32,8 @@ pub use value::Value;
 
 use std::path::{Path, PathBuf};
 use table::{
-    ClientAddress, ClientLimits, Configuration, Dns, Http2, Listeners, Logs, Process, Replies, Reserved, Tls,
-    Upstream,
+    ClientAddress, ClientLimits, Configuration, Dns, Filters, Http2, Listeners, Logs, Process, Replies,
+    Reserved, Tls, Upstream,
 };
 
 /// The settings of one process, typed, with the origin of every value.
@@ -61,6 +61,8 @@ pub struct Settings {
     pub tls: Tls,
     /// Name resolution.
     pub dns: Dns,
+    /// Wasm filters.
+    pub filters: Filters,
     /// Names that Kong has and this version accepts without effect.
     pub reserved: Reserved,
     effective: Vec<Effective>,
@@ -154,6 +156,7 @@ impl Settings {
         let upstream = Upstream::read(merged);
         let tls = Tls::read(merged);
         let dns = Dns::read(merged);
+        let filters = Filters::read(merged);
         let reserved = Reserved::read(merged);
         let settings = Self {
             process: process?,
@@ -167,6 +170,7 @@ impl Settings {
             upstream: upstream?,
             tls: tls?,
             dns: dns?,
+            filters: filters?,
             reserved: reserved?,
             effective: merged.effective.clone(),
         };

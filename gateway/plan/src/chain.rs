@@ -7,13 +7,22 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 use tidegate_model::ids::{ConsumerGroupId, ConsumerId, RouteId, ServiceId};
 use tidegate_plugin::identity::ConsumerEntry;
+use uuid::Uuid;
 
 /// Number of a chain in its snapshot, which it keeps in the next ones; routes with the same plugins share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChainIndex(pub u32);
 
-/// The kinds that may run on a route, in order: one entry per kind.
-type Chain = Arc<[ChainEntry]>;
+/// What may run on a route.
+#[derive(Debug)]
+struct Chain {
+    /// The kinds in order: one entry per kind.
+    entries: Box<[ChainEntry]>,
+    /// Filters in order: all of them run.
+    filters: Box<[InstanceIndex]>,
+    /// There are some, or some consumers have some.
+    has_filters: bool,
+}
 
 /// The route and the service that have plugins of their own.
 type ChainKey = (Option<RouteId>, Option<ServiceId>);
@@ -23,14 +32,22 @@ type Anywhere = HashMap<&'static str, Arc<Overrides>>;
 /// The chains of a snapshot.
 #[derive(Default)]
 pub(crate) struct Chains {
-    slots: Slots<ChainKey, Chain>,
+    slots: Slots<ChainKey, Arc<Chain>>,
     /// Instances for consumers or groups without route and service, by kind.
     anywhere: Anywhere,
 }
 
 impl Chains {
     pub(crate) fn get(&self, index: ChainIndex) -> &[ChainEntry] {
-        self.slots.get(index.0).map_or(&[], |chain| chain)
+        self.slots.get(index.0).map_or(&[], |chain| &chain.entries)
+    }
+
+    pub(crate) fn filters(&self, index: ChainIndex) -> &[InstanceIndex] {
+        self.slots.get(index.0).map_or(&[], |chain| &chain.filters)
+    }
+
+    pub(crate) fn has_filters(&self, index: ChainIndex) -> bool {
+        self.slots.get(index.0).is_some_and(|chain| chain.has_filters)
     }
 }
 
@@ -108,7 +125,7 @@ pub(crate) struct ChainBuilder<'i> {
     /// Neither route nor service.
     everywhere: Vec<InstanceIndex>,
     anywhere: Anywhere,
-    made: Renewal<ChainKey, Chain>,
+    made: Renewal<ChainKey, Arc<Chain>>,
 }
 
 impl<'i> ChainBuilder<'i> {
@@ -187,13 +204,14 @@ impl<'i> ChainBuilder<'i> {
             || service.is_some_and(|id| self.changed.services.contains(&id))
     }
 
-    fn build(&self, route: Option<RouteId>, service: Option<ServiceId>) -> Chain {
+    fn build(&self, route: Option<RouteId>, service: Option<ServiceId>) -> Arc<Chain> {
         let of_route = route.and_then(|id| self.by_route.get(&id)).into_iter().flatten();
         let of_service = service
             .and_then(|id| self.by_service.get(&id))
             .into_iter()
             .flatten();
         let mut kinds: HashMap<&'static str, (i32, ChainEntry)> = HashMap::new();
+        let mut filters: Vec<(FilterPlace<'_>, InstanceIndex)> = Vec::new();
         for index in of_route.chain(of_service).chain(&self.everywhere) {
             let Some(instance) = self.instances.get(index.0) else {
                 continue;
@@ -203,6 +221,10 @@ impl<'i> ChainBuilder<'i> {
                 .service
                 .is_some_and(|wanted| Some(wanted.id) != service)
             {
+                continue;
+            }
+            if instance.filter.is_some() && !is_for_consumers(instance) {
+                filters.push((filter_place(instance), *index));
                 continue;
             }
             let entry = kinds
@@ -219,6 +241,8 @@ impl<'i> ChainBuilder<'i> {
                 .entry(kind)
                 .or_insert_with(|| (priority, self.empty_entry(kind)));
         }
+        filters.sort_by_key(|(place, _)| *place);
+        let has_filters = !filters.is_empty() || kinds.values().any(|(_, entry)| self.holds_filters(entry));
         let mut names: Vec<&'static str> = kinds.keys().copied().collect();
         names.sort_by(|one, other| {
             let priority = |name: &str| kinds.get(name).map_or(0, |(priority, _)| *priority);
@@ -230,10 +254,21 @@ impl<'i> ChainBuilder<'i> {
                 .and_then(|(_, entry)| entry.base)
                 .and_then(|(_, index)| self.instances.get(index.0))
         });
-        names
-            .iter()
-            .filter_map(|name| kinds.remove(name).map(|(_, entry)| entry))
-            .collect()
+        Arc::new(Chain {
+            entries: names
+                .iter()
+                .filter_map(|name| kinds.remove(name).map(|(_, entry)| entry))
+                .collect(),
+            filters: filters.into_iter().map(|(_, index)| index).collect(),
+            has_filters,
+        })
+    }
+
+    fn holds_filters(&self, entry: &ChainEntry) -> bool {
+        let of_consumers = [entry.scoped.as_deref(), entry.anywhere.as_deref()];
+        let any = of_consumers.into_iter().flatten().find_map(Overrides::any);
+        any.and_then(|index| self.instances.get(index.0))
+            .is_some_and(|instance| instance.filter.is_some())
     }
 
     fn empty_entry(&self, kind: &str) -> ChainEntry {
@@ -242,6 +277,28 @@ impl<'i> ChainBuilder<'i> {
             scoped: None,
             anywhere: self.anywhere.get(kind).cloned(),
         }
+    }
+}
+
+fn is_for_consumers(instance: &Instance) -> bool {
+    instance.entity.consumer.is_some() || instance.entity.consumer_group.is_some()
+}
+
+/// Scope, then entries of the chain by place, then plugins by name, times and id (proxy-wasm-host D).
+type FilterPlace<'i> = (u8, Option<u32>, &'i str, Option<i64>, Option<i64>, Uuid);
+
+/// Where a filter runs among the others of a route.
+fn filter_place(instance: &Instance) -> FilterPlace<'_> {
+    let entity = &*instance.entity;
+    let scope = match (entity.route.is_some(), entity.service.is_some()) {
+        (true, _) => 2,
+        (false, true) => 1,
+        (false, false) => 0,
+    };
+    let times = (entity.updated_at, entity.created_at);
+    match instance.chain_place {
+        Some(place) => (scope * 2, Some(place), "", None, None, entity.id.0),
+        None => (scope * 2 + 1, None, &entity.name, times.0, times.1, entity.id.0),
     }
 }
 

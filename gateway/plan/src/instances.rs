@@ -4,11 +4,13 @@ use crate::slots::{Renewal, Slots};
 use crate::snapshot::PlanFault;
 use hashbrown::HashSet;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
-use tidegate_model::entities;
-use tidegate_model::ids::{PluginId, RouteId, ServiceId};
+use tidegate_model::entities::{self, EntitySet, FilterChain, Protocol};
+use tidegate_model::ids::{FilterChainId, PluginId, RouteId, ServiceId};
 use tidegate_plugin::services::Services;
-use tidegate_plugin::{BuildCx, Needs, PhaseSet, Plugin, Registry};
+use tidegate_plugin::{BuildCx, Filter, FilterNeeds, Kind, Needs, PhaseSet, Plugin, Registry};
+use uuid::Uuid;
 
 /// Number of an instance in its snapshot; it keeps it in the next ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,12 +25,72 @@ pub struct Instance {
     pub kind: &'static str,
     /// Priority of its kind.
     pub priority: i32,
-    /// Phases of its kind.
+    /// Phases of its kind; none for a filter.
     pub phases: PhaseSet,
     /// What it wants of bodies.
     pub needs: Needs,
     /// The instance.
     pub plugin: Arc<dyn Plugin>,
+    /// The instance as a filter, if it is one.
+    pub filter: Option<Arc<dyn Filter>>,
+    /// What that wants to be called for.
+    pub filter_needs: FilterNeeds,
+    /// Its place in the filter chain that it comes from.
+    pub chain_place: Option<u32>,
+    made_by: Arc<dyn Kind>,
+}
+
+impl Instance {
+    /// A filter is made anew when its file was replaced.
+    fn is_made_by(&self, kind: Option<&Arc<dyn Kind>>) -> bool {
+        self.filter.is_none() || kind.is_some_and(|kind| Arc::ptr_eq(kind, &self.made_by))
+    }
+}
+
+/// An entity to be built.
+struct Wanted<'a> {
+    entity: Cow<'a, entities::Plugin>,
+    /// The filter chain that it is an entry of, and its place there.
+    chain: Option<(FilterChainId, u32)>,
+}
+
+/// Plugins, then the entries of filter chains.
+fn wanted(entities: &EntitySet) -> impl Iterator<Item = Wanted<'_>> {
+    let plugins = entities.plugins.iter().map(|entity| Wanted {
+        entity: Cow::Borrowed(entity),
+        chain: None,
+    });
+    let chains = entities.filter_chains.iter().filter(|chain| chain.enabled);
+    let entries = chains.flat_map(|chain| {
+        let filters = (0..).zip(&chain.filters).filter(|(_, filter)| filter.enabled);
+        filters.map(|(place, filter)| Wanted {
+            entity: Cow::Owned(entry_of_chain(chain, place, filter)),
+            chain: Some((chain.id, place)),
+        })
+    });
+    plugins.chain(entries)
+}
+
+/// An entry of a chain in the form of a plugin. Its id is made of the chain's and the place.
+fn entry_of_chain(chain: &FilterChain, place: u32, filter: &entities::Filter) -> entities::Plugin {
+    const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let id = chain.id.0.as_u128() ^ SPREAD.wrapping_mul(u128::from(place) + 1);
+    entities::Plugin {
+        id: PluginId(Uuid::from_u128(id)),
+        created_at: chain.created_at,
+        updated_at: chain.updated_at,
+        name: filter.name.clone(),
+        instance_name: None,
+        service: chain.service,
+        route: chain.route,
+        consumer: None,
+        consumer_group: None,
+        config: filter.config.clone().unwrap_or(Value::Null),
+        protocols: vec![Protocol::Http, Protocol::Https, Protocol::Grpc, Protocol::Grpcs],
+        enabled: true,
+        ordering: None,
+        tags: None,
+    }
 }
 
 /// The instances of a snapshot by number.
@@ -55,7 +117,7 @@ impl ChangedScopes {
 
 /// Builds every enabled HTTP instance; one whose configuration is unchanged keeps its state.
 pub(crate) fn plan_instances(
-    plugins: &[entities::Plugin],
+    entities: &EntitySet,
     registry: &Registry,
     services: &Arc<Services>,
     previous: Option<&Instances>,
@@ -66,7 +128,8 @@ pub(crate) fn plan_instances(
         everywhere: previous.is_none() || renewal.is_renumbered,
         ..ChangedScopes::default()
     };
-    for entity in plugins {
+    for Wanted { entity, chain } in wanted(entities) {
+        let entity = &*entity;
         let serves_http = entity.protocols.iter().any(|protocol| protocol.is_http_family());
         if !entity.enabled || !serves_http {
             continue;
@@ -74,12 +137,13 @@ pub(crate) fn plan_instances(
         let known = renewal.known(&entity.id);
         if let Some((number, instance)) = known
             && is_same(&instance.entity, entity)
+            && instance.is_made_by(registry.get(&entity.name))
         {
             renewal.keep(number);
             continue;
         }
         let known = known.map(|(_, instance)| instance);
-        match build(entity, registry, services, known) {
+        match build(entity, chain, registry, services, known) {
             Ok(instance) => {
                 if !known.is_some_and(|known| has_same_place(&known.entity, entity)) {
                     known.into_iter().for_each(|known| changed.note(&known.entity));
@@ -87,7 +151,10 @@ pub(crate) fn plan_instances(
                 }
                 renewal.put(entity.id, instance);
             }
-            Err(message) => faults.push(PlanFault::new("plugins", entity.id.0, message)),
+            Err(message) => faults.push(match chain {
+                Some((chain, _)) => PlanFault::new("filter_chains", chain.0, message),
+                None => PlanFault::new("plugins", entity.id.0, message),
+            }),
         }
     }
     let (instances, gone) = renewal.finish();
@@ -99,26 +166,48 @@ pub(crate) fn plan_instances(
 
 fn build(
     entity: &entities::Plugin,
+    chain: Option<(FilterChainId, u32)>,
     registry: &Registry,
     services: &Arc<Services>,
     known: Option<&Instance>,
 ) -> Result<Instance, String> {
-    let Some(kind) = registry.get(&entity.name) else {
-        return Err(format!("plugin '{}' is not known", entity.name));
+    let kind = registry.get(&entity.name);
+    let kind = match (kind, chain) {
+        (Some(kind), None) => kind,
+        (Some(kind), Some(_)) if kind.is_filter() => kind,
+        (_, Some((_, place))) if registry.kinds().any(|kind| kind.is_filter()) => {
+            return Err(format!("filters[{place}].name: no such filter '{}'", entity.name));
+        }
+        (_, Some(_)) => return Err("no wasm filters are available".to_owned()),
+        (None, None) => return Err(format!("plugin '{}' is not known", entity.name)),
     };
-    let plugin = match known.filter(|known| does_same_work(&known.entity, entity)) {
-        Some(known) => Arc::clone(&known.plugin),
-        None => kind
-            .build(&entity.config, &BuildCx { entity, services })
+    let known = known.filter(|known| does_same_work(&known.entity, entity) && known.is_made_by(Some(kind)));
+    let cx = BuildCx { entity, services };
+    let plugin = match (known, chain) {
+        (Some(known), _) => Arc::clone(&known.plugin),
+        (None, None) => kind
+            .build(&entity.config, &cx)
             .map_err(|error| format!("{}: {error}", entity.name))?,
+        (None, Some((_, place))) => kind
+            .build_for_chain(&entity.config, &cx)
+            .map_err(|error| format!("filters[{place}] {}: {error}", entity.name))?,
     };
+    let filter = Arc::clone(&plugin).filter();
     Ok(Instance {
         entity: Arc::new(entity.clone()),
         kind: kind.name(),
         priority: kind.priority(),
-        phases: kind.phases(),
+        phases: if filter.is_some() {
+            PhaseSet::default()
+        } else {
+            kind.phases()
+        },
         needs: plugin.needs(),
         plugin,
+        filter_needs: filter.as_ref().map(|filter| filter.needs()).unwrap_or_default(),
+        filter,
+        chain_place: chain.map(|(_, place)| place),
+        made_by: Arc::clone(kind),
     })
 }
 

@@ -189,6 +189,12 @@ pub(crate) struct Services {
     upstreams: HashMap<UpstreamId, Arc<PlannedUpstream>>,
 }
 
+impl Services {
+    pub(crate) fn upstream_by_name(&self, name: &str) -> Option<&Arc<PlannedUpstream>> {
+        self.upstreams.values().find(|upstream| upstream.name == name)
+    }
+}
+
 /// Compiles services; unchanged ones are shared with the snapshot before. A disabled one has no number.
 pub(crate) fn plan_services(
     entities: &EntitySet,

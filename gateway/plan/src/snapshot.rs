@@ -3,7 +3,7 @@
 use crate::chain::{ChainBuilder, ChainEntry, ChainIndex, Chains};
 use crate::identities::plan_identities;
 use crate::instances::{Instance, InstanceIndex, Instances, plan_instances};
-use crate::service::{self, PlannedService, plan_services};
+use crate::service::{self, PlannedService, PlannedUpstream, plan_services};
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -112,6 +112,37 @@ impl Snapshot {
         self.chains.get(index)
     }
 
+    /// Whether requests of a chain may meet filters.
+    #[must_use]
+    pub fn has_filters(&self, index: ChainIndex) -> bool {
+        self.chains.has_filters(index)
+    }
+
+    /// The filters of a chain in order: global ones, then the service's, then the route's. Those of consumers are
+    /// among its entries.
+    #[must_use]
+    pub fn filters(&self, index: ChainIndex) -> &[InstanceIndex] {
+        self.chains.filters(index)
+    }
+
+    /// Every instance.
+    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().map(|(_, instance)| instance)
+    }
+
+    /// A service by its name, a planned one.
+    #[must_use]
+    pub fn service_by_name(&self, name: &str) -> Option<&Arc<PlannedService>> {
+        let mut planned = self.services.slots.iter().map(|(_, planned)| planned);
+        planned.find(|planned| planned.service.name.as_deref() == Some(name))
+    }
+
+    /// An upstream by its name.
+    #[must_use]
+    pub fn upstream_by_name(&self, name: &str) -> Option<&Arc<PlannedUpstream>> {
+        self.services.upstream_by_name(name)
+    }
+
     /// The instance at an index.
     #[must_use]
     pub fn instance(&self, index: InstanceIndex) -> Option<&Instance> {
@@ -139,7 +170,7 @@ pub fn plan(input: &PlanInput<'_>) -> (Snapshot, Vec<PlanFault>) {
     let mut faults = Vec::new();
     let (entities, previous) = (input.entities, input.previous);
     let (instances, changed) = plan_instances(
-        &entities.plugins,
+        entities,
         input.registry,
         input.services,
         previous.map(|previous| &previous.instances),

@@ -110,6 +110,17 @@ pub trait Kind: Send + Sync + 'static {
     /// # Errors
     /// When the configuration cannot be put to work, e.g. a template that does not parse.
     fn build(&self, config: &Value, cx: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError>;
+    /// Whether its instances are filters, which may stand in `filter_chains`.
+    fn is_filter(&self) -> bool {
+        false
+    }
+    /// As [`Kind::build`], for an entry of `filter_chains`: any configuration, checked by the kind alone.
+    ///
+    /// # Errors
+    /// When the configuration cannot be put to work.
+    fn build_for_chain(&self, config: &Value, cx: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
+        self.build(config, cx)
+    }
 }
 
 /// What an instance may use while it is built.

@@ -40,6 +40,8 @@ pub(crate) enum ForwardFault {
     Timeout,
     /// The client's body failed.
     Body(BodyFault),
+    /// A filter ended the exchange.
+    Filter,
 }
 
 /// One attempt's failure.
@@ -218,12 +220,18 @@ impl Flow {
             let replay = match &body {
                 BodySource::Empty => Some(BodySource::Empty),
                 BodySource::Whole(bytes) => Some(BodySource::Whole(bytes.clone())),
-                BodySource::Stream(_) => None,
+                BodySource::Stream(_) | BodySource::Filtered(..) => None,
             };
             let is_reused = lease.is_reused();
             let sent = match lease {
-                Lease::Http1(lease) => self.send_http1(service, peer, lease, body.into(), began).await,
-                Lease::Http2(lease) => Box::pin(self.send_http2(service, peer, lease, body.into())).await,
+                Lease::Http1(lease) => {
+                    let body = UpstreamBody::new(body, &self.progress);
+                    self.send_http1(service, peer, lease, body, began).await
+                }
+                Lease::Http2(lease) => {
+                    let body = UpstreamBody::new(body, &self.progress);
+                    Box::pin(self.send_http2(service, peer, lease, body)).await
+                }
             };
             match sent {
                 Ok(answer) => return Ok(answer),
@@ -285,7 +293,7 @@ impl Flow {
         began: Instant,
     ) -> Result<Answer, Sent> {
         let framing = body.framing();
-        let is_streaming = matches!(body, UpstreamBody::Stream(_));
+        let is_streaming = body.is_streaming();
         let is_head = *self.x.upstream_method() == Method::HEAD;
         let body = (framing != BodyFraming::Empty).then_some(body);
         let out = lease.connection.begin(body, framing, is_head);
@@ -293,7 +301,12 @@ impl Flow {
         self.write_http1_headers(&peer.host, framing, out);
         out.put_slice(b"\r\n");
         let waiting = Waiting::new(self, service, is_streaming, began);
-        let outcome = waiting.within(|cx| lease.connection.poll_head(cx)).await;
+        let outcome = waiting
+            .within(|cx| match self.filters_end(cx) {
+                true => Poll::Ready(None),
+                false => lease.connection.poll_head(cx).map(Some),
+            })
+            .await;
         match outcome {
             Some(Ok(head)) => {
                 self.x.timings.upstream_head = Some(Instant::now());
@@ -303,7 +316,15 @@ impl Flow {
                 })
             }
             Some(Err(error)) => Err(self.classify(&error, &mut lease)),
-            None => Err(Sent::Failed(ForwardFault::Timeout)),
+            None => Err(Sent::Failed(self.why_over())),
+        }
+    }
+
+    /// Why nothing is waited for any more.
+    fn why_over(&self) -> ForwardFault {
+        match &self.filters {
+            Some(filters) if filters.has_end() => ForwardFault::Filter,
+            _ => ForwardFault::Timeout,
         }
     }
 
@@ -362,14 +383,19 @@ impl Flow {
         lease: StreamLease<UpstreamBody>,
         body: UpstreamBody,
     ) -> Result<Answer, Sent> {
-        let is_streaming = matches!(body, UpstreamBody::Stream(_));
+        let is_streaming = body.is_streaming();
         let request = self
             .http2_request(service, peer, body)
             .ok_or(Sent::Failed(ForwardFault::Unreachable))?;
         let waiting = Waiting::new(self, service, is_streaming, Instant::now());
         let outcome = {
             let mut sending = std::pin::pin!(lease.send(request));
-            waiting.within(|cx| sending.as_mut().poll(cx)).await
+            waiting
+                .within(|cx| match self.filters_end(cx) {
+                    true => Poll::Ready(None),
+                    false => sending.as_mut().poll(cx).map(Some),
+                })
+                .await
         };
         match outcome {
             Some(Ok(response)) => {
@@ -389,7 +415,7 @@ impl Flow {
                 Some(request) => Sent::Unsent(request.into_body()),
                 None => self.failed(error.error()),
             }),
-            None => Err(Sent::Failed(ForwardFault::Timeout)),
+            None => Err(Sent::Failed(self.why_over())),
         }
     }
 
@@ -464,10 +490,10 @@ impl Waiting {
         (!progress.waits_for_client.get()).then_some(since + self.write_timeout)
     }
 
-    /// What `poll` comes to; `None` when the upstream took too long.
-    async fn within<T>(self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    /// What `poll` comes to; `None` when it gives up, or when the upstream took too long.
+    async fn within<T>(self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<Option<T>>) -> Option<T> {
         poll_fn(|cx| match poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending if self.is_over(cx) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })

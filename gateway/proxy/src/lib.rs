@@ -21,11 +21,14 @@
 //! | dies or stalls in the response body | the client's connection is cut | no |
 //! | the client leaves | upstream request aborted, logged once | no |
 
+mod background;
 mod bodies;
+mod filters;
 mod forward;
 mod forwarded;
 mod hop_by_hop;
 mod log;
+pub mod outbound;
 mod phases;
 mod real_ip;
 mod receive;

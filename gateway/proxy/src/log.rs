@@ -31,6 +31,12 @@ impl Drop for Flow {
         if self.is_counted_upstream {
             self.worker.metrics.upstream_connections_active.decrement();
         }
+        if let Some(filters) = self.filters.take()
+            && !std::thread::panicking()
+            && catch_unwind(AssertUnwindSafe(|| filters.finish(&mut self.x))).is_err()
+        {
+            self.worker.metrics.panics.increment();
+        }
         self.worker.observe(self);
         // A second panic while the first unwinds would end the process.
         if !std::thread::panicking() && catch_unwind(AssertUnwindSafe(|| self.log_phase())).is_err() {

@@ -2,6 +2,7 @@
 
 use crate::bodies::{BodyFault, UpstreamStream};
 use crate::bodies::{BodySource, Progress, Sending};
+use crate::filters::Filters;
 use crate::hop_by_hop::ClientWants;
 use crate::serve::Connection;
 use crate::worker::{Live, Worker};
@@ -24,6 +25,8 @@ pub(crate) struct Flow {
     pub(crate) wants: ClientWants,
     pub(crate) progress: Rc<Progress>,
     pub(crate) sending: Sending,
+    /// Filters at work on this exchange, from the end of the access phase on.
+    pub(crate) filters: Option<Box<Filters>>,
     /// Instances that were chosen for this request, in order.
     pub(crate) selected: SmallVec<[InstanceIndex; 8]>,
     /// Whether the upstream was asked, or would have been: latency headers differ.
@@ -149,7 +152,7 @@ impl Flow {
         self.x.request.body = match body {
             BodySource::Empty => RequestBody::Buffered(Bytes::new()),
             BodySource::Whole(bytes) => RequestBody::Buffered(bytes.clone()),
-            BodySource::Stream(_) => {
+            BodySource::Stream(_) | BodySource::Filtered(..) => {
                 tracing::warn!(
                     limit = max,
                     "request body is larger than request_buffer_max: plugins do not see it"
@@ -212,7 +215,7 @@ impl Flow {
 
     /// Whether a later phase will look at the response's headers.
     pub(crate) fn keeps_response_headers(&self) -> bool {
-        self.has_phase(Phase::Log) || self.has_phase(Phase::BodyFilter)
+        self.filters.is_some() || self.has_phase(Phase::Log) || self.has_phase(Phase::BodyFilter)
     }
 
     pub(crate) fn body_filter(&mut self, mut chunk: Bytes, last: bool) -> Bytes {

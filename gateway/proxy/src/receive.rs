@@ -127,6 +127,7 @@ pub(crate) fn receive(
         wants,
         progress,
         sending: Sending::default(),
+        filters: None,
         selected: SmallVec::new(),
         is_proxied: false,
         is_counted_upstream: false,

@@ -18,9 +18,28 @@ use tidegate_plugin::headers::{
 use tidegate_plugin::log_record::response_head_size;
 use tidegate_plugin::{Reply, Source};
 
+/// What follows a head that was taken over.
+pub(crate) enum Accepted {
+    Body(UpstreamResponse),
+    /// The connection was upgraded.
+    Tunnel,
+}
+
+/// The error page of the HTTP layer.
+fn http_layer(status: StatusCode) -> (Reply, Producer) {
+    let reply = Reply::error(status, tidegate_plugin::reply::default_message(status));
+    (reply, Producer::HttpLayer)
+}
+
 impl Flow {
     /// Sends what the gateway itself says.
     pub(crate) fn respond(mut self: Box<Self>, reply: Reply, producer: Producer) -> Response<ClientBody> {
+        let origin = self.put_reply(reply, producer);
+        self.finish(origin)
+    }
+
+    /// A reply as the exchange's response.
+    pub(crate) fn put_reply(&mut self, reply: Reply, producer: Producer) -> Origin {
         let rendered = render(
             reply,
             &self.x.request.headers,
@@ -35,11 +54,16 @@ impl Flow {
         } else {
             rendered.body
         };
-        self.finish(Origin::Whole(Some(body)))
+        Origin::Whole(Some(body))
     }
 
     /// The error page for a request that could not be forwarded.
     pub(crate) fn respond_fault(mut self: Box<Self>, fault: ForwardFault) -> Response<ClientBody> {
+        let (reply, producer) = self.reply_to_fault(fault);
+        self.respond(reply, producer)
+    }
+
+    pub(crate) fn reply_to_fault(&mut self, fault: ForwardFault) -> (Reply, Producer) {
         self.x.source = Source::Error;
         let (status, message, producer): (StatusCode, String, Producer) = match fault {
             ForwardFault::NoPeer => (
@@ -57,30 +81,34 @@ impl Flow {
                 let message = format!("failed the initial dns/balancer resolve for '{host}' with: {reason}");
                 (StatusCode::INTERNAL_SERVER_ERROR, message, Producer::Core)
             }
-            ForwardFault::Unreachable => return self.respond_status(StatusCode::BAD_GATEWAY),
-            ForwardFault::Timeout => return self.respond_status(StatusCode::GATEWAY_TIMEOUT),
-            ForwardFault::Body(fault) => return self.respond_body_fault(fault),
+            ForwardFault::Unreachable => return http_layer(StatusCode::BAD_GATEWAY),
+            ForwardFault::Timeout => return http_layer(StatusCode::GATEWAY_TIMEOUT),
+            ForwardFault::Body(fault) => return http_layer(self.body_fault_status(fault)),
+            ForwardFault::Filter => return http_layer(StatusCode::INTERNAL_SERVER_ERROR),
         };
-        self.respond(Reply::error(status, message), producer)
+        (Reply::error(status, message), producer)
     }
 
     /// The error page of the HTTP layer for a status.
     pub(crate) fn respond_status(mut self: Box<Self>, status: StatusCode) -> Response<ClientBody> {
         self.x.source = Source::Error;
-        self.respond(
-            Reply::error(status, tidegate_plugin::reply::default_message(status)),
-            Producer::HttpLayer,
-        )
+        let (reply, producer) = http_layer(status);
+        self.respond(reply, producer)
     }
 
     /// The client's body was too long, too slow or broken; the connection cannot be used further.
     pub(crate) fn respond_body_fault(self: Box<Self>, fault: BodyFault) -> Response<ClientBody> {
+        let status = self.body_fault_status(fault);
+        self.respond_status(status)
+    }
+
+    fn body_fault_status(&self, fault: BodyFault) -> StatusCode {
         self.connection.close_after_response();
-        self.respond_status(match fault {
+        match fault {
             BodyFault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             BodyFault::Timeout => StatusCode::REQUEST_TIMEOUT,
             BodyFault::Broken => StatusCode::BAD_REQUEST,
-        })
+        }
     }
 
     /// Passes the upstream's response on.
@@ -89,6 +117,27 @@ impl Flow {
         answer: Answer,
         read_timeout: Duration,
     ) -> Response<ClientBody> {
+        let body = match self.accept(answer, read_timeout) {
+            Ok(Accepted::Tunnel) => return self.finish(Origin::Whole(None)),
+            Ok(Accepted::Body(body)) => body,
+            Err(status) => return self.respond_status(status),
+        };
+        if !self.wants_whole_response() {
+            return self.finish(Origin::Upstream(body));
+        }
+        let max = self.worker.settings.client.response_buffer_max_bytes;
+        match Box::pin(body.gather(max)).await {
+            Ok(bytes) => Box::pin(self.respond_whole(bytes)).await,
+            Err(broken) => {
+                tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
+                self.respond_status(StatusCode::BAD_GATEWAY)
+            }
+        }
+    }
+
+    /// Takes the upstream's head over; what follows it is a body or a tunnel. The status stands for an answer that
+    /// cannot be passed on.
+    pub(crate) fn accept(&mut self, answer: Answer, read_timeout: Duration) -> Result<Accepted, StatusCode> {
         let Answer { head, stream } = answer;
         self.x.source = Source::Service;
         self.x.upstream_status = Some(head.status);
@@ -98,12 +147,12 @@ impl Flow {
         clean_response(&mut self.x.response.headers, self.wants, is_upgrade);
         if is_upgrade {
             let ResponseStream::Http1(lease) = stream else {
-                return self.respond_status(StatusCode::BAD_GATEWAY);
+                return Err(StatusCode::BAD_GATEWAY);
             };
             let Some((upstream, read_ahead)) =
                 lease.connection.into_tunnel().filter(|_| self.wants.websocket)
             else {
-                return self.respond_status(StatusCode::BAD_GATEWAY);
+                return Err(StatusCode::BAD_GATEWAY);
             };
             self.connection.upgrade(PendingTunnel {
                 upstream,
@@ -119,21 +168,14 @@ impl Flow {
                 .headers
                 .entry(UPGRADE)
                 .or_insert(HeaderValue::from_static("websocket"));
-            return self.finish(Origin::Whole(None));
+            return Ok(Accepted::Tunnel);
         }
         let deadline = self.worker.watchdog.deadline();
-        let body = UpstreamResponse::new(stream, deadline, read_timeout);
-        if !self.wants_whole_response() {
-            return self.finish(Origin::Upstream(body));
-        }
-        let max = self.worker.settings.client.response_buffer_max_bytes;
-        match Box::pin(body.gather(max)).await {
-            Ok(bytes) => Box::pin(self.respond_whole(bytes)).await,
-            Err(broken) => {
-                tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
-                self.respond_status(StatusCode::BAD_GATEWAY)
-            }
-        }
+        Ok(Accepted::Body(UpstreamResponse::new(
+            stream,
+            deadline,
+            read_timeout,
+        )))
     }
 
     /// Runs the response phase over a body in hand.
@@ -157,7 +199,7 @@ impl Flow {
     }
 
     /// Header filters, the gateway's own headers, and the body.
-    fn finish(mut self: Box<Self>, origin: Origin) -> Response<ClientBody> {
+    pub(crate) fn finish(mut self: Box<Self>, origin: Origin) -> Response<ClientBody> {
         for (name, value) in std::mem::take(&mut self.x.response_headers) {
             self.x.response.headers.insert(name, value);
         }

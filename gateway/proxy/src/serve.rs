@@ -8,3 +8,4 @@ mod request;
 
 pub use accept::{Listener, ListenerKind, ListenerSocket, accept};
 pub(crate) use connection::{Connection, Watched};
+pub(crate) use request::REPEATABLE_BODY;

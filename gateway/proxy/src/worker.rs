@@ -1,5 +1,6 @@
 //! One traffic thread: its snapshot handle, pools, deadlines and counters.
 
+use crate::background::{self, Task};
 use crate::bodies::UpstreamBody;
 use crate::phases::Flow;
 use crate::serve::Watched;
@@ -33,6 +34,8 @@ pub struct Live {
     pub snapshot: Arc<Snapshot>,
     /// Series by route index.
     pub series: RouteTable,
+    /// What its filters do on this worker.
+    tasks: Vec<Rc<Task>>,
     /// Dropped last: whoever else holds it takes all of the above apart, and this thread does not.
     _published: Arc<Published>,
 }
@@ -154,6 +157,10 @@ pub struct WorkerParts {
     pub access_log: AccessLog,
     /// DNS.
     pub resolver: Dns,
+    /// Number of the worker, from 0.
+    pub index: usize,
+    /// Runs twice a second: lets go of what filters keep on this thread and nobody uses.
+    pub sweep: fn(),
 }
 
 /// One traffic thread.
@@ -166,6 +173,8 @@ pub struct Worker {
     pub(crate) resolver: Dns,
     pub(crate) tls_targets: TlsTargets,
     access_log: AccessLog,
+    index: usize,
+    sweep: fn(),
     live: RefCell<Rc<Live>>,
     live_version: Cell<u64>,
     connections: Cell<u64>,
@@ -188,9 +197,11 @@ impl Worker {
             metrics,
             access_log,
             resolver,
+            index,
+            sweep,
         } = parts;
         let live_version = shared.version.load(Ordering::Acquire);
-        let live = take(&shared);
+        let live = take(&shared, &[], index);
         let worker = Rc::new(Self {
             pool: Pool::new(settings.pool),
             watchdog: Watchdog::new(),
@@ -213,7 +224,10 @@ impl Worker {
             metrics,
             access_log,
             resolver,
+            index,
+            sweep,
         });
+        crate::outbound::enter(&worker);
         tokio::task::spawn_local(Rc::clone(&worker.watchdog).run());
         tokio::task::spawn_local(Rc::clone(&worker).keep_house());
         worker
@@ -234,6 +248,7 @@ impl Worker {
                 .set(self.pool.idle_connections());
             // An idle worker would otherwise hold an old snapshot until its next request.
             drop(self.live());
+            (self.sweep)();
             let is_draining = self.shared.is_draining();
             let now = Instant::now();
             self.watched.borrow_mut().retain(|watched| {
@@ -258,7 +273,8 @@ impl Worker {
         let version = self.shared.version.load(Ordering::Acquire);
         if version != self.live_version.get() {
             self.live_version.set(version);
-            *self.live.borrow_mut() = Rc::new(take(&self.shared));
+            let live = take(&self.shared, &self.live.borrow().tasks, self.index);
+            *self.live.borrow_mut() = Rc::new(live);
             self.tls_targets.clear();
         }
         Rc::clone(&self.live.borrow())
@@ -331,11 +347,13 @@ impl Worker {
     }
 }
 
-fn take(shared: &Shared) -> Live {
+fn take(shared: &Shared, before: &[Rc<Task>], index: usize) -> Live {
     let published = shared.live.load_full();
+    let tasks = background::tasks(&published.snapshot, before, index);
     Live {
         snapshot: Arc::clone(&published.snapshot),
         series: published.series.clone(),
+        tasks,
         _published: published,
     }
 }

@@ -1,7 +1,9 @@
 //! From a declarative file to a snapshot: load, resolve references, plan.
 
 use crate::certificates;
+use crate::filter_library::FilterLibrary;
 use anyhow::{Context, Result};
+use parking_lot::Mutex;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +16,17 @@ use tidegate_config::vault::{Environment, Secrets, resolve_references};
 use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::{Context as ModelContext, RouterFlavor};
 use tidegate_plan::{PlanInput, Snapshot, keep_times, plan};
-use tidegate_plugin::Registry;
 use tidegate_plugin::services::Services;
+use tidegate_plugin::{Kind, Registry};
 use tidegate_router::Flavor;
 
 /// Knows how this process reads configurations.
 pub struct Configuration {
     settings: Arc<Settings>,
-    registry: Registry,
+    /// Without filters.
+    plugins: Registry,
     services: Arc<Services>,
+    library: Mutex<Option<Arc<FilterLibrary>>>,
 }
 
 /// A configuration that passed every check.
@@ -52,9 +56,29 @@ impl Configuration {
     pub fn new(settings: Arc<Settings>, services: Arc<Services>) -> Self {
         Self {
             settings,
-            registry: tidegate_plugins::registry(),
+            plugins: tidegate_plugins::registry(),
             services,
+            library: Mutex::default(),
         }
+    }
+
+    /// The filters, if the settings have them on and a configuration was compiled.
+    #[must_use]
+    pub fn library(&self) -> Option<Arc<FilterLibrary>> {
+        self.library.lock().clone()
+    }
+
+    /// What plugins and filter chains may name: built-in plugins, and the filters as their files are now.
+    fn registry(&self) -> Result<Registry> {
+        let mut library = self.library.lock();
+        if library.is_none() {
+            *library = FilterLibrary::open(&self.settings, &self.services)?.map(Arc::new);
+        }
+        let mut registry = self.plugins.clone();
+        if let Some(library) = &*library {
+            library.add_to(&mut registry)?;
+        }
+        Ok(registry)
     }
 
     /// The configuration that the settings name; empty when they name none.
@@ -62,10 +86,14 @@ impl Configuration {
     /// # Errors
     /// With every fault of the file, each with its place.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled> {
-        check_enabled_plugins(&self.settings, &self.registry)?;
+        check_enabled_plugins(&self.settings, &self.plugins)?;
+        let registry = self.registry()?;
         match self.source()? {
-            Some(source) => self.compile_source(&source, previous),
-            None => self.compile_entities(EntitySet::default(), NO_CONFIGURATION.to_owned(), previous),
+            Some(source) => self.compile_source(&source, &registry, previous),
+            None => {
+                let hash = NO_CONFIGURATION.to_owned();
+                self.compile_entities(EntitySet::default(), hash, &registry, previous)
+            }
         }
     }
 
@@ -76,7 +104,9 @@ impl Configuration {
     pub fn compile_unless(&self, content_hash: &str, previous: &Snapshot) -> Result<Option<Compiled>> {
         match self.source()? {
             Some(source) if declarative::content_hash(&source.bytes) == content_hash => Ok(None),
-            Some(source) => self.compile_source(&source, Some(previous)).map(Some),
+            Some(source) => self
+                .compile_source(&source, &self.registry()?, Some(previous))
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -97,8 +127,13 @@ impl Configuration {
         }))
     }
 
-    fn compile_source(&self, source: &SourceText, previous: Option<&Snapshot>) -> Result<Compiled> {
-        let schemas = RegistrySchemas::new(&self.registry, &self.settings);
+    fn compile_source(
+        &self,
+        source: &SourceText,
+        registry: &Registry,
+        previous: Option<&Snapshot>,
+    ) -> Result<Compiled> {
+        let schemas = RegistrySchemas::new(registry, &self.settings);
         let environment = |name: &str| std::env::var(name).ok();
         let mut options = load_options(&self.settings, &schemas);
         let secrets = secrets(&self.settings, &environment);
@@ -125,18 +160,19 @@ impl Configuration {
             let loaded_at = i64::try_from(now_millis / 1_000).unwrap_or(i64::MAX);
             keep_times(&mut entities, previous, loaded_at);
         }
-        self.compile_entities(entities, loaded.content_hash, previous)
+        self.compile_entities(entities, loaded.content_hash, registry, previous)
     }
 
     fn compile_entities(
         &self,
         entities: EntitySet,
         content_hash: String,
+        registry: &Registry,
         previous: Option<&Snapshot>,
     ) -> Result<Compiled> {
         let (snapshot, faults) = plan(&PlanInput {
             entities: &entities,
-            registry: &self.registry,
+            registry,
             services: &self.services,
             flavor: flavor(&self.settings),
             previous,
@@ -245,9 +281,16 @@ impl<'a> RegistrySchemas<'a> {
     }
 }
 
+impl RegistrySchemas<'_> {
+    /// Filters have a setting of their own, which decides what is in the registry.
+    fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
+        kind.is_filter() || self.enabled.has(kind.name())
+    }
+}
+
 impl PluginSchemas for RegistrySchemas<'_> {
     fn get(&self, name: &str) -> Option<PluginSchema> {
-        let kind = self.registry.get(name).filter(|_| self.enabled.has(name))?;
+        let kind = self.registry.get(name).filter(|kind| self.is_enabled(kind))?;
         let scopes = kind.scopes();
         Some(PluginSchema {
             config: kind.schema(),
@@ -263,8 +306,8 @@ impl PluginSchemas for RegistrySchemas<'_> {
     }
 
     fn names(&self) -> Vec<&str> {
-        let names = self.registry.kinds().map(|kind| kind.name());
-        names.filter(|name| self.enabled.has(name)).collect()
+        let kinds = self.registry.kinds().filter(|kind| self.is_enabled(kind));
+        kinds.map(|kind| kind.name()).collect()
     }
 }
 

@@ -219,6 +219,7 @@ fn write_plugins(text: &mut String, planned: &PlannedRoute, snapshot: &Snapshot)
         .collect();
     if instances.is_empty() {
         text.push_str("plugins    none\n");
+        write_filters(text, planned, snapshot);
         return;
     }
     text.push_str("plugins    in the order of their access phase\n");
@@ -239,6 +240,27 @@ fn write_plugins(text: &mut String, planned: &PlannedRoute, snapshot: &Snapshot)
             "  {:>7}  {}  from {scope}{more}  ({})",
             instance.priority, instance.kind, instance.entity.id
         );
+    }
+    write_filters(text, planned, snapshot);
+}
+
+fn write_filters(text: &mut String, planned: &PlannedRoute, snapshot: &Snapshot) {
+    let filters = snapshot.filters(planned.chain);
+    if filters.is_empty() {
+        return;
+    }
+    text.push_str("filters    after the plugins' access phase, in order\n");
+    for instance in filters.iter().filter_map(|index| snapshot.instance(*index)) {
+        let scope = match (instance.entity.route.is_some(), instance.entity.service.is_some()) {
+            (true, _) => "route",
+            (false, true) => "service",
+            (false, false) => "global",
+        };
+        let source = match instance.chain_place {
+            Some(place) => format!("filter chain, place {}", place + 1),
+            None => "plugin".to_owned(),
+        };
+        let _ = writeln!(text, "           {}  from {scope}, {source}", instance.kind);
     }
 }
 

@@ -7,6 +7,8 @@ pub mod configuration;
 mod control_listener;
 pub mod echo;
 pub mod explain;
+pub mod filter_library;
+mod filter_metrics;
 mod memory;
 mod name_service;
 mod priority;

@@ -42,6 +42,7 @@ pub(crate) struct State {
     /// Why the last change was refused; `None`: it was not.
     pub(crate) refused: Option<String>,
     seen: Option<FileMark>,
+    seen_filters: u64,
 }
 
 /// Tells whether a file may have changed.
@@ -63,10 +64,12 @@ impl Reloader {
         current: &Compiled,
     ) -> Arc<Self> {
         let seen = mark(&settings);
+        let seen_filters = configuration.library().map_or(0, |library| library.mark());
         let state = State {
             content_hash: current.content_hash.clone(),
             refused: None,
             seen,
+            seen_filters,
         };
         Arc::new(Self {
             configuration,
@@ -86,7 +89,7 @@ impl Reloader {
         self.state.lock().clone()
     }
 
-    /// Looks for changes of the declarative file, for as long as the process lives.
+    /// Looks for changes of the declarative file and of filters, for as long as the process lives.
     pub(crate) async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(self.settings.process.reload_interval).await;
@@ -94,6 +97,11 @@ impl Reloader {
             let has_changed = now.is_some() && self.state.lock().seen != now;
             if has_changed {
                 self.post(Reason::FileTouched);
+            }
+            let filters = self.configuration.library().map_or(0, |library| library.mark());
+            if self.state.lock().seen_filters != filters {
+                self.state.lock().seen_filters = filters;
+                self.post(Reason::Asked);
             }
         }
     }

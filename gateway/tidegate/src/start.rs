@@ -43,7 +43,9 @@ pub fn run(settings: Settings) -> Result<()> {
         clock: Arc::new(SystemClock),
         counters: Arc::new(Counters::default()),
         lines: Arc::clone(&lines) as _,
-        outbound: Arc::new(tidegate_plugin::filter::NoOutbound),
+        outbound: Arc::new(tidegate_proxy::outbound::WorkerOutbound {
+            allowed_hosts: settings.filters.wasm_callout_hosts.clone(),
+        }),
         node_id,
         hostname: hostname(),
     });
@@ -67,6 +69,9 @@ pub fn run(settings: Settings) -> Result<()> {
             Family::new("tidegate_log_lines_dropped_total", FamilyKind::Counter, help).with(&[], count),
         );
     });
+    if let Some(library) = configuration.library() {
+        crate::filter_metrics::add(&metrics, &library);
+    }
     let tls = Arc::new(TlsState::new(&settings, &compiled.entities)?);
     let shared = Shared::new(
         Arc::clone(&compiled.snapshot),

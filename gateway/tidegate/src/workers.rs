@@ -176,6 +176,8 @@ async fn run(index: usize, listeners: Vec<Bound>, context: &WorkerContext) {
         settings: Arc::clone(&context.proxy),
         metrics,
         access_log: context.access_log.clone(),
+        index,
+        sweep: tidegate_wasm::sweep,
         resolver: Dns::new(lookup, crate::name_service::cache_settings(&context.settings)),
     });
     let gate = Rc::new(crate::proxy_settings::gate_limits(&context.settings));

@@ -6,7 +6,7 @@ use crate::generation::{Generation, Passage};
 use crate::host::{FailureKind, FilterHost};
 use crate::meta::FilterMeta;
 use crate::module::{FilterModule, LoadError};
-use crate::options::{FailurePolicy, FilterOptions};
+use crate::options::{FailurePolicy, FilterOptions, Resume};
 use crate::pool::{NoInstance, WorkerPool};
 use crate::run::Run;
 use bytes::Bytes;
@@ -180,6 +180,20 @@ impl Kind for FilterKind {
 
     fn build(&self, config: &Value, _: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
         let filter = self.attach(config, self.options.clone())?;
+        Ok(filter)
+    }
+
+    fn is_filter(&self) -> bool {
+        true
+    }
+
+    /// Filters of Kong's chains expect to go on when their last call has ended, unless their metadata has options.
+    fn build_for_chain(&self, config: &Value, _: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
+        let mut options = self.options.clone();
+        if self.meta.options.is_none() {
+            options.resume = Resume::Auto;
+        }
+        let filter = self.attach(config, options)?;
         Ok(filter)
     }
 }

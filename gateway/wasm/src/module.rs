@@ -2,6 +2,7 @@
 
 mod sections;
 
+use crate::abi::linker;
 use crate::artefacts::{self, ArtefactCache, ModuleDigest, Origin};
 use crate::engine::FilterEngine;
 use wasmtime::{ExternType, FuncType, Module, ModuleExport, ValType};
@@ -182,6 +183,19 @@ impl FilterModule {
             exports: CALLBACKS.map(|(name, ..)| module.get_export_index(name)),
             module,
         })
+    }
+
+    /// Every import as `module.name`, with whether the host has a function for it.
+    pub fn imports(&self) -> impl Iterator<Item = (String, bool)> {
+        self.module.imports().map(|import| {
+            let (module, name) = (import.module(), import.name());
+            (format!("{module}.{name}"), linker::knows(module, name))
+        })
+    }
+
+    /// Names of all exports.
+    pub fn exports(&self) -> impl Iterator<Item = &str> {
+        self.module.exports().map(|export| export.name())
     }
 
     pub(crate) fn has(&self, callback: &str) -> bool {

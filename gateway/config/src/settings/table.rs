@@ -1,5 +1,6 @@
 //! The table of all settings, one file for each theme.
 
+mod filters;
 mod limits;
 mod listeners;
 mod logs;
@@ -9,6 +10,7 @@ mod tls;
 mod traffic;
 mod upstream;
 
+pub use filters::Filters;
 pub use limits::{ClientLimits, Http2};
 pub use listeners::Listeners;
 pub use logs::Logs;
@@ -42,6 +44,7 @@ pub const GROUPS: &[Group] = &[
     Upstream::GROUP,
     Tls::GROUP,
     Dns::GROUP,
+    Filters::GROUP,
     Reserved::GROUP,
 ];
 

@@ -347,15 +347,15 @@ fn a_value_that_asks_for_a_later_version_is_noted_and_off_asks_for_nothing() {
         ("KONG_DATABASE", "off"),
         ("KONG_ADMIN_LISTEN", "off"),
         ("KONG_ANONYMOUS_REPORTS", "on"),
-        ("KONG_WASM", "on"),
-        ("KONG_WASM_FILTERS_PATH", "/filters"),
+        ("KONG_TRACING_INSTRUMENTATIONS", "all"),
+        ("KONG_CLUSTER_OCSP", "on"),
     ])
     .expect("legal");
     assert_eq!(
         loaded.warnings,
         vec![
-            "`wasm` (environment variable KONG_WASM) is accepted, but has no effect in this version",
-            "`wasm_filters_path` (environment variable KONG_WASM_FILTERS_PATH) is accepted, but has no effect in this version",
+            "`cluster_ocsp` (environment variable KONG_CLUSTER_OCSP) is accepted, but has no effect in this version",
+            "`tracing_instrumentations` (environment variable KONG_TRACING_INSTRUMENTATIONS) is accepted, but has no effect in this version",
         ]
     );
 }

@@ -18,6 +18,10 @@ pub(crate) enum Origin {
     Whole(Option<Bytes>),
     /// Streamed from the upstream.
     Upstream(UpstreamResponse),
+    /// Streamed from the upstream, or in hand, through filters.
+    Filtered,
+    /// Nothing: the connection is cut.
+    Reset,
 }
 
 impl Default for Origin {
@@ -102,6 +106,11 @@ impl UpstreamResponse {
         }
     }
 
+    /// Whether its last byte is here.
+    pub(crate) fn is_end(&self) -> bool {
+        self.stream.is_end()
+    }
+
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -148,6 +157,8 @@ pub(crate) enum ResponseBroken {
     TooLarge,
     #[error("upstream sent nothing for longer than read_timeout")]
     Stalled,
+    #[error("a filter cut the response off")]
+    Filter,
 }
 
 /// The response body on its way, as a part of its flow.
@@ -231,6 +242,15 @@ impl Flow {
                         return Poll::Ready(Some(Err(broken)));
                     }
                 },
+                Origin::Filtered => match ready!(self.poll_filtered(cx)) {
+                    None => return Poll::Ready(self.end_body().map(Ok)),
+                    Some(Ok(frame)) => (frame, self.is_filtered_to_end()),
+                    Some(Err(broken)) => {
+                        self.upstream_broke(broken);
+                        return Poll::Ready(Some(Err(broken)));
+                    }
+                },
+                Origin::Reset => return Poll::Ready(Some(Err(ResponseBroken::Filter))),
             };
             match frame.into_data() {
                 Ok(chunk) => {
@@ -257,6 +277,7 @@ impl Sending {
             Origin::Whole(None) => is_filtered,
             Origin::Whole(Some(bytes)) => bytes.is_empty() && !self.has_filters,
             Origin::Upstream(upstream) => upstream.stream.is_end() && self.trailers.is_none() && is_filtered,
+            Origin::Filtered | Origin::Reset => false,
         }
     }
 
@@ -265,6 +286,7 @@ impl Sending {
             _ if self.has_filters => SizeHint::new(),
             Origin::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Origin::Upstream(upstream) => upstream.stream.size_hint(),
+            Origin::Filtered | Origin::Reset => SizeHint::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The request body on its way from the client to the upstream.
 
+use crate::filters::Channel;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::cell::Cell;
@@ -95,6 +96,8 @@ pub(crate) enum BodySource {
     Whole(Bytes),
     /// Still with the client.
     Stream(Box<UpstreamStream>),
+    /// On its way through filters, with its length when that is known.
+    Filtered(Rc<Channel>, Option<u64>),
 }
 
 /// A request body as it is sent.
@@ -105,6 +108,15 @@ pub(crate) enum UpstreamBody {
     Whole(Option<Bytes>),
     /// Streamed from the client.
     Stream(Box<UpstreamStream>),
+    /// Streamed through filters.
+    Filtered(Box<FilteredBody>),
+}
+
+/// A body that filters let go on.
+pub(crate) struct FilteredBody {
+    channel: Rc<Channel>,
+    length: Option<u64>,
+    progress: Rc<Progress>,
 }
 
 /// A body that is read from the client as the upstream takes it.
@@ -173,7 +185,15 @@ impl UpstreamStream {
         Ok(BodySource::Whole(bytes))
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    /// Whether its last byte was taken.
+    pub(crate) fn is_end(&self) -> bool {
+        self.prefix.is_none() && self.incoming.is_end_stream()
+    }
+
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         if let Some(prefix) = self.prefix.take() {
             return Poll::Ready(Some(Ok(Frame::data(prefix))));
         }
@@ -221,6 +241,11 @@ fn join(first: Option<Bytes>, rest: &[u8]) -> Bytes {
 }
 
 impl UpstreamBody {
+    /// Whether it is sent as it comes, rather than from memory.
+    pub(crate) fn is_streaming(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Filtered(_))
+    }
+
     /// How its length is told to the upstream. The length of a stream is what the client announced.
     pub(crate) fn framing(&self) -> BodyFraming {
         match self {
@@ -238,16 +263,23 @@ impl UpstreamBody {
             Self::Empty | Self::Whole(None) => BodySource::Empty,
             Self::Whole(Some(bytes)) => BodySource::Whole(bytes),
             Self::Stream(stream) => BodySource::Stream(stream),
+            Self::Filtered(body) => BodySource::Filtered(body.channel, body.length),
         }
     }
 }
 
-impl From<BodySource> for UpstreamBody {
-    fn from(source: BodySource) -> Self {
+impl UpstreamBody {
+    /// A body to be sent; `progress` is told how far it gets.
+    pub(crate) fn new(source: BodySource, progress: &Rc<Progress>) -> Self {
         match source {
             BodySource::Empty => Self::Empty,
             BodySource::Whole(bytes) => Self::Whole(Some(bytes)),
             BodySource::Stream(stream) => Self::Stream(stream),
+            BodySource::Filtered(channel, length) => Self::Filtered(Box::new(FilteredBody {
+                channel,
+                length,
+                progress: Rc::clone(progress),
+            })),
         }
     }
 }
@@ -275,6 +307,19 @@ impl Body for UpstreamBody {
                 }
                 polled
             }
+            Self::Filtered(body) => {
+                let polled = body.channel.poll_frame(cx);
+                let progress = &body.progress;
+                progress.waits_for_client.set(polled.is_pending());
+                if let Poll::Ready(taken) = &polled {
+                    progress.is_started.set(true);
+                    progress.last_taken.set(Instant::now());
+                    if taken.is_none() || body.channel.is_drained() {
+                        progress.is_finished.set(true);
+                    }
+                }
+                polled
+            }
         }
     }
 
@@ -282,7 +327,8 @@ impl Body for UpstreamBody {
         match self {
             Self::Empty | Self::Whole(None) => true,
             Self::Whole(Some(_)) => false,
-            Self::Stream(stream) => stream.prefix.is_none() && stream.incoming.is_end_stream(),
+            Self::Stream(stream) => stream.is_end(),
+            Self::Filtered(body) => body.channel.is_drained(),
         }
     }
 
@@ -290,6 +336,7 @@ impl Body for UpstreamBody {
         match self {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Filtered(body) => body.length.map_or_else(SizeHint::new, SizeHint::with_exact),
             Self::Stream(stream) => match &stream.prefix {
                 None => stream.incoming.size_hint(),
                 Some(prefix) => {

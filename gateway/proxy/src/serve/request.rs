@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use crate::bodies::{BodySource, ClientBody, UpstreamStream};
+use crate::filters::run_filtered;
 use crate::phases::{Ending, Flow};
 use crate::receive::{Received, receive};
 use crate::reply::{Producer, status_page};
@@ -20,7 +21,7 @@ use tidegate_plugin::{Reply, Source};
 
 /// Request bodies up to this length are taken in before the upstream is asked (`request_buffering`), so that an attempt
 /// can be repeated and a short chunked body goes on with its length.
-const REPEATABLE_BODY: usize = 8 * 1_024;
+pub(crate) const REPEATABLE_BODY: usize = 8 * 1_024;
 
 /// Answers a request. A panic ends that exchange alone.
 pub(super) async fn handle(
@@ -111,6 +112,9 @@ async fn run(mut flow: Box<Flow>, mut body: BodySource) -> Response<ClientBody> 
             Producer::Core,
         );
     };
+    if snapshot.has_filters(planned.chain) {
+        return Box::pin(run_filtered(flow, planned, service, body)).await;
+    }
     let body = match flow.body_to_send(body, planned.route.request_buffering).await {
         Ok(body) => body,
         Err(fault) => return flow.respond_body_fault(fault),
@@ -172,7 +176,7 @@ impl Flow {
     }
 
     /// The body as it goes upstream: replaced by a plugin, taken in when it is short, else streamed.
-    async fn body_to_send(
+    pub(crate) async fn body_to_send(
         &mut self,
         body: BodySource,
         buffers: bool,

@@ -4,6 +4,7 @@ use super::arguments::{CheckArguments, Format, SettingsArguments};
 use super::fault::explain_io_error;
 use super::{Outcome, Surroundings};
 use crate::configuration::{RegistrySchemas, check_enabled_plugins, flavor, load_options, secrets};
+use crate::filter_library::FilterLibrary;
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -34,9 +35,13 @@ pub(super) fn run(arguments: &CheckArguments, surroundings: &mut Surroundings<'_
         set: arguments.set.clone(),
     };
     let settings = sources.load(surroundings)?;
-    check_enabled_plugins(&settings, &tidegate_plugins::registry())?;
+    let mut registry = tidegate_plugins::registry();
+    check_enabled_plugins(&settings, &registry)?;
+    if let Some(library) = FilterLibrary::open(&settings, &Arc::new(Services::detached()))? {
+        library.add_to(&mut registry)?;
+    }
     let (name, bytes) = read(&arguments.file)?;
-    let finding = check(name, &bytes, &settings);
+    let finding = check(name, &bytes, &settings, &registry);
     let text = match arguments.format {
         Format::Text => finding.as_text(),
         Format::Json => format!("{:#}\n", finding.as_json()),
@@ -49,15 +54,14 @@ pub(super) fn run(arguments: &CheckArguments, surroundings: &mut Surroundings<'_
     })
 }
 
-fn check(name: String, bytes: &[u8], settings: &Settings) -> Finding {
-    let registry = tidegate_plugins::registry();
-    let schemas = RegistrySchemas::new(&registry, settings);
+fn check(name: String, bytes: &[u8], settings: &Settings, registry: &Registry) -> Finding {
+    let schemas = RegistrySchemas::new(registry, settings);
     let environment = |name: &str| std::env::var(name).ok();
     let mut options = load_options(settings, &schemas);
     options.secrets = Some(secrets(settings, &environment));
     let result = load(&Source { name: &name, bytes }, &options);
     let plan_faults = match &result {
-        Ok(loaded) => plan_faults(&loaded.entities, &registry, settings),
+        Ok(loaded) => plan_faults(&loaded.entities, registry, settings),
         Err(_) => Vec::new(),
     };
     Finding {

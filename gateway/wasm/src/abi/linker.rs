@@ -159,6 +159,11 @@ pub(crate) fn base(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
+/// Whether there is a host function behind an import, even if it only answers that it is not supported.
+pub(crate) fn knows(module: &str, name: &str) -> bool {
+    (module == ENV && NAMES.contains(&name)) || WASI.contains(&module)
+}
+
 /// Binds a module's imports, with stand-ins for those that nobody knows or that the attachment does not grant.
 pub(crate) fn link(
     base: &Linker<State>,

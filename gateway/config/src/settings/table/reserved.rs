@@ -104,12 +104,6 @@ settings_group! {
         cluster_use_proxy: bool = switch("off").later();
         /// Proxy for outgoing connections.
         proxy_server: Option<Secret> = text("", "a URL").secret().later();
-        /// Whether Wasm filters can be attached.
-        wasm: bool = switch("off").later();
-        /// Folder of Wasm filters, `NAME.wasm`.
-        wasm_filters_path: Option<PathBuf> = Spec::new(Kind::Text("the path of a folder"), "").later();
-        /// Filters that may be attached.
-        wasm_filters: Vec<String> = list("bundled,user", "names of filters").later();
         /// What is traced.
         tracing_instrumentations: Vec<String> = list("off", "names of instrumentations").later();
         /// Share of requests that are traced.

@@ -1,0 +1,286 @@
+//! Moves parts on: calls the filters, obeys their answers, listens to their events.
+
+use super::channel::Part;
+use super::{End, Filters};
+use crate::bodies::{BodyFault, ResponseBrokenReason};
+use bytes::Bytes;
+use http::HeaderMap;
+use hyper::body::Frame;
+use std::task::{Context, Poll};
+use tidegate_plugin::{Direction, Exchange, FilterEvent, Flow};
+
+impl Filters {
+    /// Moves the request as far as it goes. A filter's end is kept.
+    pub(crate) fn poll_request(&mut self, x: &mut Exchange, cx: &mut Context<'_>) {
+        self.poll(x, cx, |filters, x, cx| filters.feed_request(x, cx));
+    }
+
+    /// Moves the response as far as it goes, and what is left of the request.
+    pub(crate) fn poll_response(
+        &mut self,
+        x: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<(), ResponseBrokenReason> {
+        let mut broken = None;
+        self.poll(x, cx, |filters, x, cx| {
+            let moved = filters.feed_request(x, cx)?;
+            match filters.feed_response(x, cx) {
+                Ok(also) => Ok(moved | also?),
+                Err(reason) => {
+                    broken = Some(reason);
+                    Ok(false)
+                }
+            }
+        });
+        broken.map_or(Ok(()), Err)
+    }
+
+    fn poll(
+        &mut self,
+        x: &mut Exchange,
+        cx: &mut Context<'_>,
+        mut feed: impl FnMut(&mut Self, &mut Exchange, &mut Context<'_>) -> Result<bool, End>,
+    ) {
+        while self.end.is_none() {
+            let moved = self
+                .listen(x, cx)
+                .and_then(|resumed| Ok(feed(self, x, cx)? | resumed));
+            match moved {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    /// Takes what happened to the filters. `true`: one goes on.
+    fn listen(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, End> {
+        let mut resumed = false;
+        for place in 0..self.slots.len() {
+            while let Some(slot) = self.slots.get_mut(place)
+                && let Poll::Ready(event) = slot.run.poll_event(x, cx)
+            {
+                match event {
+                    FilterEvent::Resume(direction) => {
+                        if let Some(stage) = self.lane(direction).stages.get_mut(place) {
+                            stage.pause = None;
+                        }
+                        self.emit(place, direction);
+                        resumed = true;
+                    }
+                    FilterEvent::Reply(reply) => return Err(End::Reply(reply)),
+                    FilterEvent::Close => return Err(End::Close),
+                    FilterEvent::Fail(fault) => return Err(End::Fail(fault)),
+                }
+            }
+        }
+        Ok(resumed)
+    }
+
+    fn feed_request(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, End> {
+        let moved = self.advance(x, Direction::Request)?;
+        if !self.request.is_clear() || !self.request.out.has_room(cx.waker()) {
+            return Ok(moved);
+        }
+        let Some(client) = &mut self.client else {
+            return Ok(moved);
+        };
+        let Poll::Ready(next) = client.poll_chunk(cx) else {
+            return Ok(moved);
+        };
+        let ends = client.is_end();
+        match next {
+            Some(Err(fault)) => {
+                self.client = None;
+                self.request.out.fail(fault);
+                return Ok(moved);
+            }
+            next => {
+                if ends || next.is_none() {
+                    self.client = None;
+                }
+                self.request.put(0, part(next.and_then(Result::ok), ends));
+            }
+        }
+        Ok(true)
+    }
+
+    fn feed_response(
+        &mut self,
+        x: &mut Exchange,
+        cx: &mut Context<'_>,
+    ) -> Result<Result<bool, End>, ResponseBrokenReason> {
+        let moved = match self.advance(x, Direction::Response) {
+            Ok(moved) => moved,
+            Err(end) => return Ok(Err(end)),
+        };
+        if !self.response.is_clear() || !self.response.out.has_room(cx.waker()) {
+            return Ok(Ok(moved));
+        }
+        let Some(upstream) = &mut self.upstream else {
+            return Ok(Ok(moved));
+        };
+        let Poll::Ready(next) = upstream.poll_frame(cx) else {
+            return Ok(Ok(moved));
+        };
+        let next = match next.transpose() {
+            Ok(next) => next,
+            Err(broken) => {
+                self.upstream = None;
+                return Err(broken);
+            }
+        };
+        let ends = upstream.is_end();
+        if ends || next.is_none() {
+            self.upstream = None;
+        }
+        self.response.put(0, part(next, ends));
+        Ok(Ok(true))
+    }
+
+    /// Gives every part that waits to its filter. `true`: there was one.
+    fn advance(&mut self, x: &mut Exchange, direction: Direction) -> Result<bool, End> {
+        let mut moved = false;
+        for place in 0..self.slots.len() {
+            while let Some(part) = self.next(place, direction) {
+                moved = true;
+                self.deliver(x, place, direction, part)?;
+            }
+        }
+        Ok(moved)
+    }
+
+    fn next(&mut self, place: usize, direction: Direction) -> Option<Part> {
+        let slot = self.slots.get(place)?;
+        let (needs, has_seen_request) = (slot.needs, slot.has_seen_request);
+        let stage = self.lane(direction).stages.get_mut(place)?;
+        stage.next(|part| wants(needs, has_seen_request, direction, part))
+    }
+
+    fn deliver(
+        &mut self,
+        x: &mut Exchange,
+        place: usize,
+        direction: Direction,
+        part: Part,
+    ) -> Result<(), End> {
+        let Some(slot) = self.slots.get_mut(place) else {
+            return Ok(());
+        };
+        let is_wanted = wants(slot.needs, slot.has_seen_request, direction, &part);
+        let lane = match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        };
+        let Some(stage) = lane.stages.get_mut(place) else {
+            return Ok(());
+        };
+        if stage.has_passed_end {
+            return Ok(());
+        }
+        stage.has_ended |= part.ends();
+        if !is_wanted {
+            stage.has_passed_end |= part.ends();
+            lane.put(place + 1, part);
+            return Ok(());
+        }
+        stage.holds_head |= matches!(part, Part::Head { .. });
+        slot.has_seen_request |= direction == Direction::Request;
+        let run = &mut slot.run;
+        let flow = match (direction, part) {
+            (Direction::Request, Part::Head { ends }) => run.request_head(x, ends),
+            (Direction::Request, Part::Body { bytes, ends }) => run.request_body(x, bytes, ends),
+            (Direction::Request, Part::Trailers(trailers)) => run.request_trailers(x, trailers),
+            (Direction::Response, Part::Head { ends }) => run.response_head(x, ends),
+            (Direction::Response, Part::Body { bytes, ends }) => run.response_body(x, bytes, ends),
+            (Direction::Response, Part::Trailers(trailers)) => run.response_trailers(x, trailers),
+        };
+        match flow {
+            Flow::Continue => stage.pause = None,
+            Flow::ContinueAndEnd => {
+                stage.pause = None;
+                stage.has_ended = true;
+            }
+            Flow::Pause(hold) => {
+                stage.pause = Some(hold);
+                return Ok(());
+            }
+            Flow::Reply(reply) => return Err(End::Reply(reply)),
+            Flow::Close => return Err(End::Close),
+            Flow::Fail(fault) => return Err(End::Fail(fault)),
+        }
+        self.emit(place, direction);
+        Ok(())
+    }
+
+    /// Takes what a filter lets go on to the next one.
+    fn emit(&mut self, place: usize, direction: Direction) {
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
+        };
+        let bytes = slot.run.take_body(direction);
+        let trailers = slot.run.take_trailers(direction);
+        let lane = self.lane(direction);
+        let Some(stage) = lane.stages.get_mut(place) else {
+            return;
+        };
+        if stage.has_passed_end {
+            return;
+        }
+        let ends = stage.has_ended;
+        stage.has_passed_end = ends || trailers.is_some();
+        let is_whole = ends && bytes.is_empty() && trailers.is_none();
+        if std::mem::take(&mut stage.holds_head) {
+            lane.put(place + 1, Part::Head { ends: is_whole });
+            if is_whole {
+                return;
+            }
+        }
+        let ends_with_body = ends && trailers.is_none();
+        if ends_with_body || !bytes.is_empty() {
+            let ends = ends_with_body;
+            lane.put(place + 1, Part::Body { bytes, ends });
+        }
+        if let Some(trailers) = trailers {
+            lane.put(place + 1, Part::Trailers(trailers));
+        }
+    }
+
+    /// The next piece of the response for the client.
+    pub(crate) fn poll_client_frame(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        self.response.out.poll_frame(cx)
+    }
+}
+
+fn wants(
+    needs: tidegate_plugin::FilterNeeds,
+    has_seen_request: bool,
+    direction: Direction,
+    part: &Part,
+) -> bool {
+    match (direction, part) {
+        (Direction::Request, Part::Body { .. }) => needs.request_body,
+        (Direction::Request, Part::Trailers(_)) => needs.request_trailers,
+        (Direction::Response, _) if !has_seen_request => false,
+        (_, Part::Head { .. }) => true,
+        (Direction::Response, Part::Body { .. }) => needs.response_body,
+        (Direction::Response, Part::Trailers(_)) => needs.response_trailers,
+    }
+}
+
+/// A frame as a part; none is the end.
+fn part(frame: Option<Frame<Bytes>>, ends: bool) -> Part {
+    let Some(frame) = frame else {
+        return Part::Body {
+            bytes: Bytes::new(),
+            ends: true,
+        };
+    };
+    match frame.into_data() {
+        Ok(bytes) => Part::Body { bytes, ends },
+        Err(frame) => Part::Trailers(frame.into_trailers().unwrap_or_else(|_| HeaderMap::new())),
+    }
+}
