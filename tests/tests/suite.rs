@@ -13,6 +13,8 @@
 mod ask;
 #[path = "suite/faults.rs"]
 mod faults;
+#[path = "suite/filters_author.rs"]
+mod filters_author;
 #[path = "suite/fuzz_smoke.rs"]
 mod fuzz_smoke;
 #[path = "suite/golden.rs"]

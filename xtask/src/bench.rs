@@ -5,6 +5,7 @@
 //! Compare ratios within one run, never figures of two runs.
 
 mod allocations;
+mod disturbed;
 mod load;
 mod memory;
 mod peers;
@@ -12,6 +13,7 @@ mod proc_stat;
 mod reload;
 mod report;
 mod start;
+mod wasm;
 
 use crate::shell::{self, cargo, install, target_dir};
 use anyhow::{Context, Result, bail};
@@ -29,7 +31,7 @@ const MANY_ROUTES: usize = 10_000;
 type Scenario = fn(&Workdir) -> Result<Vec<Table>>;
 
 /// What can be measured.
-const SCENARIOS: [(&str, Scenario); 7] = [
+const SCENARIOS: [(&str, Scenario); 8] = [
     ("plain", plain),
     ("plugins", plugins),
     ("routes", routes),
@@ -37,6 +39,7 @@ const SCENARIOS: [(&str, Scenario); 7] = [
     ("memory", memory::run),
     ("start", start::run),
     ("reload", reload::run),
+    ("wasm", wasm::run),
 ];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
@@ -150,25 +153,20 @@ fn routes(workdir: &Workdir) -> Result<Vec<Table>> {
 }
 
 /// Measures the peers in turn; ratios are against the peer called `reference`.
-fn side_by_side<const N: usize>(
-    title: &str,
-    reference: &str,
-    peers: &[Peer; N],
-    ask: &Ask<'_>,
-) -> Result<Vec<Table>> {
+fn side_by_side(title: &str, reference: &str, peers: &[Peer], ask: &Ask<'_>) -> Result<Vec<Table>> {
+    let rounds = rounds(peers, ask)?;
+    let names = peers.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>();
+    Ok(vec![report::medians(title, &names, reference, &rounds)])
+}
+
+/// Measures the peers in turn, after a warm-up of each.
+fn rounds(peers: &[Peer], ask: &Ask<'_>) -> Result<Vec<Vec<Row>>> {
     for peer in peers {
         load::wrk(peer.port, WARM_UP, ask)?;
     }
-    let mut rounds: Vec<Vec<Row>> = Vec::new();
-    for _ in 0..ROUNDS {
-        let round = peers
-            .iter()
-            .map(|peer| measure(peer, ask))
-            .collect::<Result<Vec<_>>>()?;
-        rounds.push(round);
-    }
-    let names = peers.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>();
-    Ok(vec![report::medians(title, &names, reference, &rounds)])
+    (0..ROUNDS)
+        .map(|_| peers.iter().map(|peer| measure(peer, ask)).collect())
+        .collect()
 }
 
 fn measure(peer: &Peer, ask: &Ask<'_>) -> Result<Row> {

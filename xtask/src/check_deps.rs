@@ -126,6 +126,7 @@ const RULES: &[Rule] = &[
             "tidegate-proxy",
             "tidegate-plugins",
             "tidegate-wasm",
+            "tidegate-filter-build",
         ],
         never: &[],
     },

@@ -8,6 +8,7 @@ mod config;
 mod echo;
 pub mod explain;
 pub mod fault;
+mod filter;
 pub mod pid_file;
 mod settings;
 mod signal;
@@ -117,6 +118,7 @@ fn dispatch(arguments: Arguments, surroundings: &mut Surroundings<'_>) -> anyhow
         }
         Command::Version => writeln!(surroundings.stdout, "tidegate {}", env!("CARGO_PKG_VERSION"))?,
         Command::Config(config) => config::run(&config, surroundings)?,
+        Command::Filter(filter) => return filter::run(&filter, surroundings),
     }
     Ok(Outcome::Done)
 }

@@ -151,8 +151,8 @@ fn paced(port: u16, path: &str, offset: Duration, pause: Duration, duration: Dur
     let mut due = start;
     while due < start + duration {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        match exchange(&mut stream, &request) {
-            Ok(()) => found
+        match exchange(&mut stream, &request, "") {
+            Ok(_) => found
                 .micros
                 .push(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX)),
             Err(_) => {
@@ -173,7 +173,13 @@ pub(crate) fn in_turn(port: u16, ask: &Ask<'_>, count: usize) -> Result<()> {
     }
     request.push_str("\r\n");
     let mut stream = connect(port)?;
-    (0..count).try_for_each(|_| exchange(&mut stream, &request))
+    (0..count).try_for_each(|_| exchange(&mut stream, &request, "").map(drop))
+}
+
+/// A header of one answer.
+pub(crate) fn header(port: u16, path: &str, name: &str) -> Result<String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\n\r\n");
+    exchange(&mut connect(port)?, &request, name)?.with_context(|| format!("no header {name}"))
 }
 
 fn connect(port: u16) -> Result<BufReader<TcpStream>> {
@@ -183,12 +189,14 @@ fn connect(port: u16) -> Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> Result<()> {
+/// One request; the value of the header `wanted` in its answer.
+fn exchange(stream: &mut BufReader<TcpStream>, request: &str, wanted: &str) -> Result<Option<String>> {
     stream.get_mut().write_all(request.as_bytes())?;
     let mut line = String::new();
     stream.read_line(&mut line)?;
     let is_good = line.starts_with("HTTP/1.1 200");
     let mut length = 0;
+    let mut found = None;
     loop {
         line.clear();
         if stream.read_line(&mut line)? == 0 {
@@ -200,10 +208,13 @@ fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> Result<()> {
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse()?;
         }
+        if name.eq_ignore_ascii_case(wanted) {
+            found = Some(value.trim().to_owned());
+        }
     }
     std::io::copy(&mut stream.take(length), &mut std::io::sink())?;
     anyhow::ensure!(is_good, "not 200");
-    Ok(())
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::shell::Service;
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub(crate) const PROXY_CPU: &str = "0";
 pub(crate) const LOAD_CPU: &str = "1";
 /// Key of the consumer in [`plugins_config`].
 pub(crate) const KEY: &str = "bench-key";
+/// Bytes of the large answer.
+pub(crate) const LARGE: usize = 64 << 10;
 /// Port of the backend, chosen by [`Workdir::new`], stands for itself in configurations.
 const BACKEND: &str = "@BACKEND@";
 
@@ -48,6 +51,13 @@ impl Workdir {
         Ok(file)
     }
 
+    /// A folder in this one.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.path.join(name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder)
+    }
+
     /// Writes a file anew in one step, and as it is.
     pub(crate) fn replace(&self, name: &str, text: &str) -> Result<()> {
         let (next, file) = (self.path.join(format!("{name}.next")), self.path.join(name));
@@ -62,12 +72,20 @@ impl Drop for Workdir {
     }
 }
 
-/// nginx with a fixed answer of 100 bytes.
+/// nginx with a fixed answer of 100 bytes, and `/large` with [`LARGE`].
 pub(crate) struct Backend(#[allow(dead_code, reason = "held for its end")] Service);
 
 impl Backend {
     pub(crate) fn start(workdir: &Workdir) -> Result<Self> {
-        let server = format!("location / {{ return 200 '{}'; }}", "x".repeat(100));
+        let large = workdir.path.join("backend/large");
+        std::fs::create_dir_all(workdir.path.join("backend"))?;
+        std::fs::write(&large, "x".repeat(LARGE))
+            .with_context(|| format!("cannot write {}", large.display()))?;
+        let server = format!(
+            "location / {{ return 200 '{}'; }} location = /large {{ root {}; }}",
+            "x".repeat(100),
+            workdir.path.join("backend").display()
+        );
         let service = nginx(workdir, "backend", LOAD_CPU, workdir.backend_port, "", &server)?;
         Ok(Self(service))
     }
@@ -146,6 +164,12 @@ impl Peer {
 
     pub(crate) fn pid(&self) -> u32 {
         self.service.pid()
+    }
+
+    /// Makes the gateway read its files again.
+    pub(crate) fn reload(&self) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.pid())?).context("no process")?;
+        Ok(rustix::process::kill_process(pid, Signal::HUP)?)
     }
 
     /// The declarative file that [`Peer::tidegate`] wrote for this peer.
@@ -229,6 +253,25 @@ services:
 consumers:
 - {{username: c, keyauth_credentials: [{{key: {KEY}}}]}}
 "
+    )
+}
+
+/// One route with filters on its service, by name.
+pub(crate) fn filters_config(filters: &[&str]) -> String {
+    let filters: Vec<String> = filters.iter().map(|name| format!("{{name: {name}}}")).collect();
+    format!(
+        "{}filter_chains:\n- {{name: f, service: s, filters: [{}]}}\n",
+        plain_config(),
+        filters.join(", ")
+    )
+}
+
+/// A header added each way by plugins.
+pub(crate) fn headers_config() -> String {
+    format!(
+        "{}plugins:\n- {{name: request-transformer, config: {{add: {{headers: [\"x-wasm-req:1\"]}}}}}}\n\
+         - {{name: response-transformer, config: {{add: {{headers: [\"x-wasm-res:1\"]}}}}}}\n",
+        plain_config()
     )
 }
 

@@ -249,15 +249,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BodyReader for RefCell<Client<S>> {
             client.request.shrink();
         }
     }
-
-    fn release_buffers(&self) {
-        if let Ok(mut client) = self.try_borrow_mut()
-            && client.read.is_empty()
-        {
-            client.read = BytesMut::new();
-            client.read_size = MIN_READ;
-        }
-    }
 }
 
 impl Body for RequestStream {

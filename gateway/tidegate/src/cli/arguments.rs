@@ -1,5 +1,6 @@
 //! What can be typed after `tidegate`.
 
+use super::filter::FilterArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ pub(super) enum Command {
     Version,
     /// Show settings
     Config(ConfigArguments),
+    /// Write Wasm filters: a new project, build, inspect, try and measure
+    Filter(FilterArguments),
 }
 
 #[derive(Debug, Default, Clone, Args)]
