@@ -45,8 +45,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         signal_hook::flag::register(signal, Arc::clone(&is_stopped)).context("cannot listen for Ctrl-C")?;
     }
     let binary = build()?;
+    let filter = build_filter()?;
     let ports = ports::Ports::choose(options.port)?;
-    let mut stack = stack::Stack::start(&binary, &ports)?;
+    let mut stack = stack::Stack::start(&binary, &filter, &ports)?;
     stack.wait_until_ready(&is_stopped)?;
     let steps = steps::all(&ports);
     introduce(&ports, &steps);
@@ -74,6 +75,15 @@ fn build() -> Result<PathBuf> {
     ]))?;
     println!("built in {} s", started.elapsed().as_secs());
     Ok(crate::shell::target_dir().join("quickstart/tidegate"))
+}
+
+/// The Wasm filter of the example file.
+fn build_filter() -> Result<PathBuf> {
+    println!("building the filter examples/filters/redact-json");
+    let folder = crate::shell::root().join("examples/filters/redact-json");
+    let target = crate::shell::target_dir().join("filters");
+    let built = tidegate_filter_build::build(&folder, Some(&target))?;
+    built.into_iter().next().context("it builds no module")
 }
 
 fn introduce(ports: &ports::Ports, steps: &[steps::Step]) {

@@ -41,6 +41,12 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether it stands for a filter that is not there and should be.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.filter.as_ref().is_some_and(|filter| filter.is_absent())
+    }
+
     /// A filter is made anew when its file was replaced.
     fn is_made_by(&self, kind: Option<&Arc<dyn Kind>>) -> bool {
         self.filter.is_none() || kind.is_some_and(|kind| Arc::ptr_eq(kind, &self.made_by))
@@ -89,6 +95,7 @@ fn entry_of_chain(chain: &FilterChain, place: u32, filter: &entities::Filter) ->
         protocols: vec![Protocol::Http, Protocol::Https, Protocol::Grpc, Protocol::Grpcs],
         enabled: true,
         ordering: None,
+        tidegate: filter.tidegate.clone(),
         tags: None,
     }
 }
@@ -171,17 +178,15 @@ fn build(
     services: &Arc<Services>,
     known: Option<&Instance>,
 ) -> Result<Instance, String> {
-    let kind = registry.get(&entity.name);
-    let kind = match (kind, chain) {
-        (Some(kind), None) => kind,
-        (Some(kind), Some(_)) if kind.is_filter() => kind,
-        (_, Some((_, place))) if registry.kinds().any(|kind| kind.is_filter()) => {
-            return Err(format!("filters[{place}].name: no such filter '{}'", entity.name));
-        }
-        (_, Some(_)) => return Err("no wasm filters are available".to_owned()),
-        (None, None) => return Err(format!("plugin '{}' is not known", entity.name)),
-    };
-    let known = known.filter(|known| does_same_work(&known.entity, entity) && known.is_made_by(Some(kind)));
+    let kind = kind_of(entity, chain, registry)?;
+    // What was missing at the start may be missing still: that is no reason to refuse another change.
+    let is_absent = registry
+        .absent_filter()
+        .is_some_and(|absent| Arc::ptr_eq(kind, absent));
+    let known = known.filter(|known| {
+        does_same_work(&known.entity, entity)
+            && (known.is_made_by(Some(kind)) || (is_absent && known.is_absent()))
+    });
     let cx = BuildCx { entity, services };
     let plugin = match (known, chain) {
         (Some(known), _) => Arc::clone(&known.plugin),
@@ -211,6 +216,26 @@ fn build(
     })
 }
 
+/// The kind of an entity. A filter that is not there has one too, as long as filters are on.
+fn kind_of<'r>(
+    entity: &entities::Plugin,
+    chain: Option<(FilterChainId, u32)>,
+    registry: &'r Registry,
+) -> Result<&'r Arc<dyn Kind>, String> {
+    let is_meant_as_filter = chain.is_some() || entity.tidegate.is_some();
+    match registry.get(&entity.name) {
+        Some(kind) if kind.is_filter() || !is_meant_as_filter => Ok(kind),
+        Some(_) if chain.is_none() => Err(format!(
+            "{}: tidegate: only filters have these options",
+            entity.name
+        )),
+        None if !is_meant_as_filter => Err(format!("plugin '{}' is not known", entity.name)),
+        _ => registry
+            .absent_filter()
+            .ok_or_else(|| "no wasm filters are available".to_owned()),
+    }
+}
+
 /// Equality, told faster than by `==` where configurations list their fields in the same order.
 pub(crate) fn is_same(one: &entities::Plugin, other: &entities::Plugin) -> bool {
     let entities::Plugin {
@@ -227,6 +252,7 @@ pub(crate) fn is_same(one: &entities::Plugin, other: &entities::Plugin) -> bool 
         protocols,
         enabled,
         ordering,
+        tidegate: _,
         tags,
     } = one;
     (id, enabled, created_at, updated_at) == (&other.id, &other.enabled, &other.created_at, &other.updated_at)
@@ -237,7 +263,7 @@ pub(crate) fn is_same(one: &entities::Plugin, other: &entities::Plugin) -> bool 
 
 /// Whether two entities make instances that behave alike: labels and times do not matter.
 fn does_same_work(one: &entities::Plugin, other: &entities::Plugin) -> bool {
-    has_same_scope(one, other) && is_same_value(&one.config, &other.config)
+    has_same_scope(one, other) && one.tidegate == other.tidegate && is_same_value(&one.config, &other.config)
 }
 
 /// Maps are walked side by side: looking each key up is what makes `==` slow.

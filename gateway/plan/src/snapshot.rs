@@ -130,6 +130,12 @@ impl Snapshot {
         self.instances.iter().map(|(_, instance)| instance)
     }
 
+    /// Whether a filter is attached that is not there, and whose requests therefore fail.
+    #[must_use]
+    pub fn lacks_filters(&self) -> bool {
+        self.instances().any(Instance::is_absent)
+    }
+
     /// A service by its name, a planned one.
     #[must_use]
     pub fn service_by_name(&self, name: &str) -> Option<&Arc<PlannedService>> {

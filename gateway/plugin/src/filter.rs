@@ -67,6 +67,11 @@ pub trait Filter: Send + Sync + 'static {
     /// When no instance can be had and the failure policy is `closed`.
     fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>>;
 
+    /// Whether it is not there at all, so that requests that need it fail: the gateway is not ready.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
     /// What the filter does on a worker outside of exchanges: ticks, queues, calls that outlive their exchange. Spawned
     /// once per worker and snapshot that holds the filter, dropped with the snapshot. `worker` counts from 0.
     /// `None`: nothing to do.

@@ -114,6 +114,10 @@ pub trait Kind: Send + Sync + 'static {
     fn is_filter(&self) -> bool {
         false
     }
+    /// Whether the configuration may be of any type, checked by the kind alone; [`Kind::schema`] then says nothing.
+    fn takes_any_config(&self) -> bool {
+        false
+    }
     /// As [`Kind::build`], for an entry of `filter_chains`: any configuration, checked by the kind alone.
     ///
     /// # Errors
@@ -298,12 +302,22 @@ impl Fault {
 #[derive(Default, Clone)]
 pub struct Registry {
     kinds: BTreeMap<&'static str, Arc<dyn Kind>>,
+    absent_filter: Option<Arc<dyn Kind>>,
 }
 
 impl Registry {
     /// Adds a kind; a later one of the same name replaces it.
     pub fn add(&mut self, kind: Arc<dyn Kind>) {
         self.kinds.insert(kind.name(), kind);
+    }
+    /// Sets the kind that stands for every filter that is named and not there.
+    pub fn set_absent_filter(&mut self, kind: Arc<dyn Kind>) {
+        self.absent_filter = Some(kind);
+    }
+    /// The kind that stands for filters that are not there; `None`: filters are off.
+    #[must_use]
+    pub fn absent_filter(&self) -> Option<&Arc<dyn Kind>> {
+        self.absent_filter.as_ref()
     }
     /// The kind of that name.
     #[must_use]

@@ -244,6 +244,7 @@ impl Harness {
             protocols: vec![Protocol::Grpc, Protocol::Grpcs, Protocol::Http, Protocol::Https],
             enabled: true,
             ordering: None,
+            tidegate: None,
             tags: None,
         };
         self.kind

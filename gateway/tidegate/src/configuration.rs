@@ -69,14 +69,14 @@ impl Configuration {
     }
 
     /// What plugins and filter chains may name: built-in plugins, and the filters as their files are now.
-    fn registry(&self) -> Result<Registry> {
+    fn registry(&self, at_start: bool) -> Result<Registry> {
         let mut library = self.library.lock();
         if library.is_none() {
             *library = FilterLibrary::open(&self.settings, &self.services)?.map(Arc::new);
         }
         let mut registry = self.plugins.clone();
         if let Some(library) = &*library {
-            library.add_to(&mut registry)?;
+            library.add_to(&mut registry, at_start)?;
         }
         Ok(registry)
     }
@@ -87,7 +87,7 @@ impl Configuration {
     /// With every fault of the file, each with its place.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled> {
         check_enabled_plugins(&self.settings, &self.plugins)?;
-        let registry = self.registry()?;
+        let registry = self.registry(previous.is_none())?;
         match self.source()? {
             Some(source) => self.compile_source(&source, &registry, previous),
             None => {
@@ -105,7 +105,7 @@ impl Configuration {
         match self.source()? {
             Some(source) if declarative::content_hash(&source.bytes) == content_hash => Ok(None),
             Some(source) => self
-                .compile_source(&source, &self.registry()?, Some(previous))
+                .compile_source(&source, &self.registry(false)?, Some(previous))
                 .map(Some),
             None => Ok(None),
         }
@@ -291,23 +291,32 @@ impl RegistrySchemas<'_> {
 impl PluginSchemas for RegistrySchemas<'_> {
     fn get(&self, name: &str) -> Option<PluginSchema> {
         let kind = self.registry.get(name).filter(|kind| self.is_enabled(kind))?;
-        let scopes = kind.scopes();
-        Some(PluginSchema {
-            config: kind.schema(),
-            scopes: PluginScopes {
-                service: scopes.service,
-                route: scopes.route,
-                consumer: scopes.consumer,
-                consumer_group: scopes.consumer_group,
-            },
-            protocols: kind.protocols(),
-            default_protocols: kind.default_protocols(),
-        })
+        Some(schema_of(kind))
+    }
+
+    fn absent_filter(&self) -> Option<PluginSchema> {
+        self.registry.absent_filter().map(schema_of)
     }
 
     fn names(&self) -> Vec<&str> {
         let kinds = self.registry.kinds().filter(|kind| self.is_enabled(kind));
         kinds.map(|kind| kind.name()).collect()
+    }
+}
+
+fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
+    let scopes = kind.scopes();
+    PluginSchema {
+        config: kind.schema(),
+        takes_any_config: kind.takes_any_config(),
+        scopes: PluginScopes {
+            service: scopes.service,
+            route: scopes.route,
+            consumer: scopes.consumer,
+            consumer_group: scopes.consumer_group,
+        },
+        protocols: kind.protocols(),
+        default_protocols: kind.default_protocols(),
     }
 }
 

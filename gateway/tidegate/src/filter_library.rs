@@ -11,8 +11,8 @@ use tidegate_config::settings::Settings;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{Kind, Registry};
 use tidegate_wasm::{
-    ArtefactCache, EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule,
-    FilterOptions, HostLimits, ModuleDigest, ModuleLimits, digest,
+    AbsentFilters, ArtefactCache, EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta,
+    FilterModule, FilterOptions, HostLimits, ModuleDigest, ModuleLimits, digest,
 };
 
 /// Filters by name, with the host that runs them.
@@ -21,7 +21,15 @@ pub struct FilterLibrary {
     cache: Option<ArtefactCache>,
     folder: Option<PathBuf>,
     allowed: Vec<String>,
-    known: Mutex<BTreeMap<String, Known>>,
+    known: Mutex<Files>,
+}
+
+/// What the files were when they were looked at last.
+#[derive(Default)]
+struct Files {
+    filters: BTreeMap<String, Known>,
+    /// Those that could not be loaded at the start: the digest, and why not.
+    broken: BTreeMap<String, (Option<ModuleDigest>, String)>,
 }
 
 /// A filter as it was loaded; it stays the same kind as long as its files do.
@@ -71,28 +79,43 @@ impl FilterLibrary {
         &self.host
     }
 
-    /// Adds the filters of the folder to a registry. Compiles what is new: must not run on a worker.
+    /// Adds the filters of the folder to a registry. Compiles what is new: must not run on a worker. `at_start`: what
+    /// cannot be loaded is left out, and decides nothing until it is attached.
     ///
     /// # Errors
     /// The first file that is no filter, or a filter with the name of a plugin.
-    pub fn add_to(&self, registry: &mut Registry) -> Result<()> {
+    pub fn add_to(&self, registry: &mut Registry, at_start: bool) -> Result<()> {
         let mut known = self.known.lock();
-        let mut found = BTreeMap::new();
+        let mut found = Files::default();
         for (name, path) in self.files()? {
             anyhow::ensure!(
                 registry.get(&name).is_none(),
                 "duplicate plugin/wasm filter name: {name}"
             );
-            let loaded = self.load(&name, &path, known.get(&name))?;
-            registry.add(Arc::clone(&loaded.kind) as Arc<dyn Kind>);
-            found.insert(name, loaded);
+            match self.load(&name, &path, known.filters.get(&name)) {
+                Ok(loaded) => {
+                    registry.add(Arc::clone(&loaded.kind) as Arc<dyn Kind>);
+                    found.filters.insert(name, loaded);
+                }
+                Err(error) => {
+                    let digest = std::fs::read(&path).ok().map(|wasm| digest(&wasm));
+                    let is_known = known.broken.get(&name).is_some_and(|(known, _)| *known == digest);
+                    anyhow::ensure!(at_start || is_known, error);
+                    let reason = format!("{error:#}");
+                    tracing::error!(filter = name, reason, "a filter is left out");
+                    found.broken.insert(name, (digest, reason));
+                }
+            }
         }
         for name in self.allowed.iter().filter(|name| !is_keyword(name)) {
             anyhow::ensure!(
-                found.contains_key(name) || self.is_off(),
+                found.filters.contains_key(name) || found.broken.contains_key(name) || self.is_off(),
                 "wasm_filters: there is no filter `{name}` in wasm_filters_path"
             );
         }
+        let reasons = found.broken.iter();
+        let reasons = reasons.map(|(name, (_, reason))| (name.clone(), reason.clone()));
+        registry.set_absent_filter(Arc::new(AbsentFilters::new(reasons.collect(), at_start)));
         *known = found;
         Ok(())
     }

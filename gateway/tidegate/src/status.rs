@@ -84,6 +84,8 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
         "draining"
     } else if hash == NO_CONFIGURATION {
         "no configuration available (empty configuration present)"
+    } else if state.context.shared.snapshot().lacks_filters() {
+        "a filter is attached and not there"
     } else {
         return json_reply(StatusCode::OK, &json!({ "message": "ready" }));
     };

@@ -131,6 +131,24 @@ fn fault(place: &str, message: String) -> BuildError {
     }
 }
 
+/// Options with those of an attachment in their place.
+pub(crate) fn overlaid(options: &FilterOptions, own: Option<&Value>) -> Result<FilterOptions, BuildError> {
+    let refusal = |message: String| BuildError {
+        path: "tidegate".to_owned(),
+        message,
+    };
+    let own = match own {
+        None | Some(Value::Null) => return Ok(options.clone()),
+        Some(Value::Object(own)) => own,
+        Some(_) => return Err(refusal("expected a record".to_owned())),
+    };
+    let mut merged = serde_json::to_value(options).map_err(|error| refusal(error.to_string()))?;
+    if let Value::Object(merged) = &mut merged {
+        merged.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    serde_json::from_value(merged).map_err(|error| refusal(error.to_string()))
+}
+
 /// Names live as long as the process: a filter that is loaded again has the same one.
 fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
@@ -178,9 +196,24 @@ impl Kind for FilterKind {
         })
     }
 
-    fn build(&self, config: &Value, _: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
-        let filter = self.attach(config, self.options.clone())?;
+    fn build(&self, config: &Value, cx: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
+        let options = overlaid(&self.options, cx.entity.tidegate.as_ref())?;
+        let config = match config {
+            Value::Object(members) if members.is_empty() && self.takes_any_config() => Value::Null,
+            // Members that were left out stand in a plugin's record as null.
+            Value::Object(members) => {
+                let set = members.iter().filter(|(_, value)| !value.is_null());
+                Value::Object(set.map(|(name, value)| (name.clone(), value.clone())).collect())
+            }
+            other => other.clone(),
+        };
+        let filter = self.attach(&config, options)?;
         Ok(filter)
+    }
+
+    /// Without a schema it is a string, as in Kong.
+    fn takes_any_config(&self) -> bool {
+        self.meta.config_schema().is_none()
     }
 
     fn is_filter(&self) -> bool {
@@ -188,11 +221,12 @@ impl Kind for FilterKind {
     }
 
     /// Filters of Kong's chains expect to go on when their last call has ended, unless their metadata has options.
-    fn build_for_chain(&self, config: &Value, _: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
+    fn build_for_chain(&self, config: &Value, cx: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
         let mut options = self.options.clone();
         if self.meta.options.is_none() {
             options.resume = Resume::Auto;
         }
+        let options = overlaid(&options, cx.entity.tidegate.as_ref())?;
         let filter = self.attach(config, options)?;
         Ok(filter)
     }

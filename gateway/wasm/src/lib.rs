@@ -16,6 +16,7 @@
 //! while a callback runs.
 
 mod abi;
+mod absent;
 mod artefacts;
 mod background;
 mod engine;
@@ -31,6 +32,7 @@ mod run;
 pub mod testing;
 
 pub use abi::choice::{UpstreamChoice, upstream_choice};
+pub use absent::AbsentFilters;
 pub use artefacts::{ArtefactCache, CacheError, ModuleDigest, Origin, digest};
 pub use engine::{Allocation, EngineError, EngineSettings, FilterEngine};
 pub use host::{Count, FailureKind, FailureRecord, FilterHost, HostLimits, MetricKind, MetricValue, Totals};

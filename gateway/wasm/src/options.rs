@@ -1,10 +1,10 @@
 //! How a filter is attached: what it may use and what happens when it fails.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of an exchange when its filter fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailurePolicy {
     /// It ends with an error.
@@ -15,7 +15,7 @@ pub enum FailurePolicy {
 }
 
 /// Which exchanges share an instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
     /// One exchange at a time on each instance; instances are used again.
@@ -28,7 +28,7 @@ pub enum Isolation {
 }
 
 /// What `Pause` from a headers callback means for the body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadersPause {
     /// The body waits too.
@@ -39,7 +39,7 @@ pub enum HeadersPause {
 }
 
 /// What lets a paused stream go on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
     /// Only the filter's own call, as in Envoy.
@@ -50,7 +50,7 @@ pub enum Resume {
 }
 
 /// How values of properties are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PropertyEncoding {
     /// Numbers as eight bytes, booleans as one, maps as pairs.
@@ -61,7 +61,7 @@ pub enum PropertyEncoding {
 }
 
 /// What a pointer outside of the guest's memory does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BadPointer {
     /// Ends the instance: its memory is corrupt.
@@ -72,7 +72,7 @@ pub enum BadPointer {
 }
 
 /// Options of one attachment. Every bound is inclusive.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterOptions {
     /// See [`FailurePolicy`].

@@ -4,6 +4,7 @@
 //! one filter after the other and gives an [`Outcome`]: what went upstream, what went to the client, how it ended. Calls
 //! are answered by [`ScriptedOutbound`].
 
+pub mod fuzz;
 mod outbound;
 
 pub use outbound::{Script, ScriptedOutbound, StreamScript};

@@ -22,7 +22,7 @@ fn guest_target() -> PathBuf {
 }
 
 /// The modules of `examples/filters`, built once per test process.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     static MODULES: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let modules = MODULES.get_or_init(|| {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/filters");

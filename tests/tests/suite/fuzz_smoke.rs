@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use tidegate_model::normalize::{escape_path, normalize_path};
+use tidegate_wasm::testing::fuzz;
 
 const TIME: Duration = Duration::from_secs(5);
 const SLOWEST: Duration = Duration::from_secs(2);
@@ -173,4 +174,37 @@ fn the_normal_form_of_any_path_is_normal_and_fits_a_request_line() {
             String::from_utf8_lossy(&sent)
         );
     });
+}
+
+#[test]
+fn any_header_map_of_a_guest_is_read_or_refused() {
+    let pairs = b"\x01\0\0\0\x01\0\0\0\x02\0\0\0a\0bc\0";
+    let seeds: [&[u8]; 3] = [b"", b"\0\0\0\0", pairs];
+    smoke(&seeds, fuzz::header_map);
+}
+
+#[test]
+fn any_bytes_are_a_filter_or_refused_with_a_reason() {
+    let loader = fuzz::Loader::new().unwrap();
+    let least = wat::parse_str(
+        "(module (memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_2_1\"))
+         (func (export \"proxy_on_log\") (param i32)))",
+    );
+    let component = wat::parse_str("(component)").unwrap();
+    let seeds: [&[u8]; 3] = [&least.unwrap(), &component, b"\0asm\x01\0\0\0"];
+    smoke(&seeds, |data| loader.load(data));
+}
+
+#[test]
+fn no_sequence_of_host_calls_harms_the_host() {
+    let guest = wat::parse_str(fuzz::HostCalls::guest()).unwrap();
+    let calls = fuzz::HostCalls::new(&guest).unwrap();
+    // A header is added, a property asked for, a call begun, shared data written.
+    let seeds: [&[u8]; 4] = [
+        b"\x0c\0\0\x80\x20\0\x04\x80\x20\0\x04 name value",
+        b"\x0f\x80\x09\0\x07\0\x10\0\x14request",
+        b"\x15\x80\0\0\x04\x80\x30\0\x20\0\0\0\0\0\0\0\0\x03\xe8\0\x40",
+        b"\x1d\x80\x0b\0\x03\x80\x0b\0\x05\0\0key=value",
+    ];
+    smoke(&seeds, |program| calls.run(program));
 }

@@ -6,5 +6,9 @@ mod attach;
 mod guest;
 #[path = "wasm/messages.rs"]
 mod messages;
+#[path = "wasm/policy.rs"]
+mod policy;
+#[path = "wasm/soak.rs"]
+mod soak;
 #[path = "wasm/swap.rs"]
 mod swap;

@@ -28,8 +28,10 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(crate) fn start(binary: &Path, ports: &Ports) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, filter: &Path, ports: &Ports) -> Result<Self> {
         let folder = Folder::new()?;
+        let filters = folder.0.join("filters");
+        tidegate_filter_build::install(filter, &filters)?;
         let secret = format!("Bearer {}", random_hex()?);
         let mut command = Command::new(binary);
         // By the name of the variable: a command line can be read by every user of the machine.
@@ -57,6 +59,8 @@ impl Stack {
                 ("TIDEGATE_ADMIN_LISTEN", "off".to_owned()),
                 ("TIDEGATE_PREFIX", folder.0.display().to_string()),
                 ("TIDEGATE_PROXY_ACCESS_LOG", "off".to_owned()),
+                ("TIDEGATE_WASM", "on".to_owned()),
+                ("TIDEGATE_WASM_FILTERS_PATH", filters.display().to_string()),
             ]);
         let gateway = Service::start("gateway", &mut command)?;
         Ok(Self {

@@ -71,6 +71,13 @@ pub(crate) fn all(ports: &Ports) -> Vec<Step> {
             posted,
         ),
         once(
+            "a Wasm filter of this route blanks passwords in the answer",
+            format!(
+                "curl -i -X POST -H 'Content-Type: application/json' -d '{{\"user\":\"alice\",\"password\":\"secret\"}}' {gateway}/redacted/post"
+            ),
+            redacted,
+        ),
+        once(
             "no route there: 404",
             format!("curl -i {gateway}/nowhere"),
             unrouted,
@@ -162,6 +169,20 @@ fn known_consumer(answer: &Answer) -> Result<()> {
 fn posted(answer: &Answer) -> Result<()> {
     known_consumer(answer)?;
     ensure!(answer.body.contains("tide"), "the backend does not show the body");
+    Ok(())
+}
+
+fn redacted(answer: &Answer) -> Result<()> {
+    status(answer, 200)?;
+    let body: Value = serde_json::from_str(&answer.body).context("the body is no JSON")?;
+    ensure!(
+        body.pointer("/json/user") == Some(&Value::from("alice")),
+        "the body did not come back"
+    );
+    ensure!(
+        body.pointer("/json/password") == Some(&Value::from("[redacted]")) && !answer.body.contains("secret"),
+        "the password is not blanked"
+    );
     Ok(())
 }
 

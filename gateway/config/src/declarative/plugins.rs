@@ -12,6 +12,10 @@ mod names;
 pub trait PluginSchemas {
     /// The kind of that name, if this build has it and it is enabled.
     fn get(&self, name: &str) -> Option<PluginSchema>;
+    /// What an entry of a filter is held against that is not there and need not be (`tidegate.failure_policy: open`).
+    fn absent_filter(&self) -> Option<PluginSchema> {
+        None
+    }
     /// All names, for hints.
     fn names(&self) -> Vec<&str>;
 }
@@ -21,6 +25,8 @@ pub trait PluginSchemas {
 pub struct PluginSchema {
     /// Table of `config`.
     pub config: &'static RecordSchema,
+    /// `config` may be anything, and the table is empty.
+    pub takes_any_config: bool,
     /// Scopes that an entry may set.
     pub scopes: PluginScopes,
     /// What `protocols` may hold.
@@ -79,7 +85,13 @@ pub(super) fn check(
     let schema = input
         .get("name")
         .and_then(Value::as_str)
-        .and_then(|name| cx.options.plugins.get(name));
+        .and_then(|name| cx.options.plugins.get(name))
+        .or_else(|| {
+            cx.options
+                .plugins
+                .absent_filter()
+                .filter(|_| may_be_absent(&input))
+        });
     let Some(schema) = schema else {
         if let Some(name) = input.get("name").and_then(Value::as_str).map(str::to_owned) {
             report_unknown(cx, drafts, at, &name);
@@ -107,7 +119,13 @@ pub(super) fn check(
     }
     let config = match input.shift_remove("config") {
         None | Some(Value::Null) => Some(Map::new()),
-        Some(Value::Object(config)) => Some(config),
+        Some(Value::Object(config)) if !schema.takes_any_config => Some(config),
+        Some(config) if schema.takes_any_config => {
+            let entity = drafts.list.get(at)?.entity;
+            let mut record = cx.check(drafts, at, entity.schema(), input)?;
+            record.insert("config".to_owned(), config);
+            return is_right.then_some(record);
+        }
         Some(_) => {
             cx.report
                 .fault(Fault::new(drafts.field_path(at, "config"), "expected a record").of(drafts.place(at)));
@@ -119,6 +137,12 @@ pub(super) fn check(
     let mut record = cx.check(drafts, at, entity.schema(), input)?;
     record.insert("config".to_owned(), Value::Object(config?));
     is_right.then_some(record)
+}
+
+/// Whether an entry says that requests go on without its filter.
+fn may_be_absent(input: &Map<String, Value>) -> bool {
+    let options = input.get("tidegate").and_then(Value::as_object);
+    options.and_then(|options| options.get("failure_policy")) == Some(&Value::from("open"))
 }
 
 /// Merges the configuration that `_config` names; what the entry says itself comes first. Whether all went well.

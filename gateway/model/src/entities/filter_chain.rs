@@ -14,6 +14,8 @@ record! {
         pub enabled: bool = boolean().required().default(true),
         /// What the filter gets when it is configured.
         pub config: Option<Value> = any(),
+        /// How the gateway runs it, beside what its metadata says: failure policy, isolation, limits (our extension).
+        pub tidegate: Option<Value> = any().hidden_when_unset(),
     }
 }
 

@@ -53,6 +53,9 @@ record! {
         pub enabled: bool = boolean().required().default(true),
         /// Order among other plugins.
         pub ordering: Option<Ordering> = record::<Ordering>().optional().hidden_when_unset(),
+        /// How the gateway runs a filter, beside what its metadata says: failure policy, isolation, limits (our
+        /// extension; filters only).
+        pub tidegate: Option<Value> = any().hidden_when_unset(),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }

@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &CheckArguments, surroundings: &mut Surroundings<'_
     let mut registry = tidegate_plugins::registry();
     check_enabled_plugins(&settings, &registry)?;
     if let Some(library) = FilterLibrary::open(&settings, &Arc::new(Services::detached()))? {
-        library.add_to(&mut registry)?;
+        library.add_to(&mut registry, false)?;
     }
     let (name, bytes) = read(&arguments.file)?;
     let finding = check(name, &bytes, &settings, &registry);

@@ -160,6 +160,7 @@ fn entity() -> tidegate_model::entities::Plugin {
         protocols: Vec::new(),
         enabled: true,
         ordering: None,
+        tidegate: None,
         tags: None,
     }
 }

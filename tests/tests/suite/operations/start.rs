@@ -149,8 +149,13 @@ services:
 #[test]
 fn the_example_of_the_walk_through_is_valid() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart/kong.yaml");
+    let filter = crate::filters_author::example("redact_json");
     let output = Command::new(binary::path())
-        .args(["check", file])
+        .args(["check", file, "--set", "wasm=on", "--set"])
+        .arg(format!(
+            "wasm_filters_path={}",
+            filter.parent().unwrap().display()
+        ))
         .env_clear()
         .env("BACKEND_TOKEN", "Authorization:Bearer x")
         .output()

@@ -1,6 +1,7 @@
 //! How filters come to routes and services.
 
 use super::guest::{Folder, GOT, Guest, OUT, adding};
+use tidegate_tests::gateway::Reload;
 use tidegate_tests::{Gateway, Request, Upstream};
 
 fn routes(upstream: &Upstream, chains: &str) -> String {
@@ -65,20 +66,29 @@ async fn a_plugin_with_a_filters_name_configures_it() {
 }
 
 #[tokio::test]
+async fn a_configuration_with_an_unknown_filter_is_refused_and_the_old_one_serves() {
+    let upstream = Upstream::ok().await;
+    let folder = Folder::new().with("other", &adding("x-filter", "other"));
+    let chain =
+        |name: &str| format!("filter_chains:\n- {{name: c, route: a, filters: [{{name: {name}}}]}}\n");
+    let gateway = folder
+        .attached(Gateway::with(routes(&upstream, &chain("other"))))
+        .start()
+        .await;
+    let changed = routes(&upstream, &chain("one"));
+    assert_eq!(gateway.reload(changed).await, Reload::Refused);
+    assert!(gateway.log().contains("no such filter 'one'"));
+    assert_eq!(gateway.get("/a").await.header("x-filter"), "other");
+}
+
+#[tokio::test]
 async fn what_cannot_be_attached_stops_the_start_with_the_reason() {
     let upstream = Upstream::ok().await;
     let chains = "filter_chains:\n- {name: c, route: a, filters: [{name: one}]}\n";
     let gateway = || Gateway::with(routes(&upstream, chains));
     let refusal = async |builder: tidegate_tests::gateway::Builder| builder.try_start().await.unwrap_err().1;
-    let log = refusal(Folder::new().attached(gateway())).await;
+    let log = refusal(gateway()).await;
     assert!(log.contains("no wasm filters are available"), "{log}");
-    let other = Folder::new().with("other", &adding("a", "b"));
-    let log = refusal(other.attached(gateway())).await;
-    assert!(log.contains("no such filter 'one'"), "{log}");
-    let broken = Folder::new();
-    broken.put("one.wasm", b"no module");
-    let log = refusal(broken.attached(gateway())).await;
-    assert!(log.contains("not a WebAssembly module"), "{log}");
     let plugin = Folder::new().with("key-auth", &adding("a", "b"));
     let log = refusal(plugin.attached(gateway())).await;
     assert!(

@@ -86,6 +86,7 @@ impl PluginSchemas for TestPlugins {
             config,
             scopes,
             protocols: HTTP,
+            takes_any_config: false,
             default_protocols: HTTP,
         })
     }
