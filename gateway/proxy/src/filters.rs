@@ -13,7 +13,7 @@ mod exchange;
 mod lane;
 mod pump;
 
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Channel, Part};
 pub(crate) use exchange::run_filtered;
 
 use crate::bodies::{UpstreamResponse, UpstreamStream};

@@ -174,7 +174,7 @@ impl Flow {
     ) -> Result<Rc<TlsTarget>, ForwardFault> {
         self.worker
             .tls_targets
-            .get(service, host, &self.worker)
+            .get(service, host, service.is_grpc, &self.worker)
             .map_err(|error| {
                 tracing::error!(service = %service.service.id, error, "cannot set up TLS to the upstream");
                 ForwardFault::Unreachable

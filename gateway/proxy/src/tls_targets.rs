@@ -1,12 +1,13 @@
 //! TLS set-ups towards upstreams, made once per service and server name.
 
-use crate::worker::Worker;
+use crate::worker::{UpstreamTlsFor, Worker};
 use hashbrown::HashMap;
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use tidegate_model::entities::Service;
 use tidegate_model::ids::ServiceId;
 use tidegate_net::tls::UpstreamTls;
 use tidegate_plan::PlannedService;
@@ -22,8 +23,8 @@ pub(crate) struct TlsTarget {
 /// Bound of server names kept per worker; beyond it the cache starts anew.
 const MAX_TARGETS: usize = 10_000;
 
-/// By service and Host.
-type Known = HashMap<(ServiceId, Box<[u8]>), Rc<TlsTarget>>;
+/// By service, Host and whether HTTP/2 is a must.
+type Known = HashMap<(Option<ServiceId>, Box<[u8]>, bool), Rc<TlsTarget>>;
 
 /// The worker's set-ups for one snapshot.
 #[derive(Default)]
@@ -38,9 +39,34 @@ impl TlsTargets {
         &self,
         service: &PlannedService,
         host: &HeaderValue,
+        http2: bool,
         worker: &Worker,
     ) -> Result<Rc<TlsTarget>, String> {
-        let key = (service.service.id, Box::from(host.as_bytes()));
+        self.find(Some(&service.service), host, http2, worker)
+    }
+
+    /// The set-up for a host that no service names.
+    pub(crate) fn of_host(
+        &self,
+        host: &HeaderValue,
+        http2: bool,
+        worker: &Worker,
+    ) -> Result<Rc<TlsTarget>, String> {
+        self.find(None, host, http2, worker)
+    }
+
+    fn find(
+        &self,
+        service: Option<&Service>,
+        host: &HeaderValue,
+        http2: bool,
+        worker: &Worker,
+    ) -> Result<Rc<TlsTarget>, String> {
+        let key = (
+            service.map(|service| service.id),
+            Box::from(host.as_bytes()),
+            http2,
+        );
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
@@ -54,7 +80,7 @@ impl TlsTargets {
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
         let server_name =
             ServerName::try_from(name.clone()).map_err(|_| format!("'{name}' is not a server name"))?;
-        let config = worker.shared.upstream_tls(&service.service)?;
+        let config = worker.shared.upstream_tls(UpstreamTlsFor { service, http2 })?;
         let id = worker.tls_targets.id_of(config.id(), &name);
         let target = Rc::new(TlsTarget {
             id,

@@ -57,8 +57,17 @@ impl SnapshotView for Live {
     }
 }
 
-/// Makes the TLS set-up towards the upstream of a service; the text says why it cannot.
-pub type UpstreamTlsSource = dyn Fn(&Service) -> Result<Arc<UpstreamTls>, String> + Send + Sync;
+/// What a TLS set-up is for.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamTlsFor<'a> {
+    /// The service, which says how the peer is verified. `None`: a host that a filter calls, which always is.
+    pub service: Option<&'a Service>,
+    /// Whether the peer must speak HTTP/2.
+    pub http2: bool,
+}
+
+/// Makes the TLS set-up towards an upstream; the text says why it cannot.
+pub type UpstreamTlsSource = dyn Fn(UpstreamTlsFor<'_>) -> Result<Arc<UpstreamTls>, String> + Send + Sync;
 
 /// What all workers share; read on the request path, written only when the configuration changes.
 pub struct Shared {
@@ -140,8 +149,8 @@ impl Shared {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn upstream_tls(&self, service: &Service) -> Result<Arc<UpstreamTls>, String> {
-        (self.live.load().upstream_tls)(service)
+    pub(crate) fn upstream_tls(&self, wanted: UpstreamTlsFor<'_>) -> Result<Arc<UpstreamTls>, String> {
+        (self.live.load().upstream_tls)(wanted)
     }
 }
 

@@ -5,14 +5,14 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{CipherSuite, PemSource, TrustAnchor};
-use tidegate_model::entities::{EntitySet, Service};
+use tidegate_model::entities::EntitySet;
 use tidegate_model::ids::{CaCertificateId, CertificateId};
 use tidegate_net::tls::{
     CertificateInput, CertificatePair, CertificateStore, CipherPolicy, CipherSelection, ClientCertificate,
     ServerTls, ServerTlsSettings, SwappableCertificates, UpstreamTlsCache, UpstreamTlsOptions,
     check_certificate, check_pair, expiry, self_signed_pair,
 };
-use tidegate_proxy::worker::UpstreamTlsSource;
+use tidegate_proxy::worker::{UpstreamTlsFor, UpstreamTlsSource};
 
 /// TLS state of the process; certificates are swapped on reload.
 pub(crate) struct TlsState {
@@ -115,15 +115,16 @@ impl TlsState {
         let (trusted, trusts_system) = (self.trust.bundles.clone(), self.trust.system);
         let (cache, verify) = (Arc::clone(&self.upstream), settings.upstream.upstream_tls_verify);
         let depth = u8::try_from(settings.upstream.upstream_tls_verify_depth).ok();
-        Box::new(move |service: &Service| {
+        Box::new(move |UpstreamTlsFor { service, http2 }: UpstreamTlsFor<'_>| {
             let own = service
-                .client_certificate
+                .and_then(|service| service.client_certificate)
                 .and_then(|reference| certificates.get(&reference.id))
                 .cloned();
-            let wanted = service.ca_certificates.as_deref().unwrap_or_default();
+            let wanted = service.and_then(|service| service.ca_certificates.as_deref());
+            let wanted = wanted.unwrap_or_default();
             let options = UpstreamTlsOptions {
-                verify: service.tls_verify.unwrap_or(verify),
-                verify_depth: service.tls_verify_depth.or(depth),
+                verify: service.is_none_or(|service| service.tls_verify.unwrap_or(verify)),
+                verify_depth: service.and_then(|service| service.tls_verify_depth).or(depth),
                 ca_certificates: if wanted.is_empty() {
                     trusted.clone()
                 } else {
@@ -134,8 +135,9 @@ impl TlsState {
                         .collect()
                 },
                 trusts_system: wanted.is_empty() && trusts_system,
-                client_certificate: own.or_else(|| global.clone()),
-                http2: service.protocol.is_grpc(),
+                // Ours is shown to those whom the configuration names.
+                client_certificate: own.or_else(|| service.and_then(|_| global.clone())),
+                http2,
             };
             cache.get_or_build(&options).map_err(|error| error.to_string())
         })

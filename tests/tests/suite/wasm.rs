@@ -2,6 +2,8 @@
 
 #[path = "wasm/attach.rs"]
 mod attach;
+#[path = "wasm/callouts.rs"]
+mod callouts;
 #[path = "wasm/guest.rs"]
 mod guest;
 #[path = "wasm/messages.rs"]

@@ -52,7 +52,7 @@ impl Channel {
         Rc::default()
     }
 
-    pub(super) fn push(&self, part: Part) {
+    pub(crate) fn push(&self, part: Part) {
         let mut queue = self.0.borrow_mut();
         queue.has_ended |= part.ends();
         match part {
@@ -78,7 +78,7 @@ impl Channel {
     }
 
     /// The writer is gone.
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         let mut queue = self.0.borrow_mut();
         if !queue.has_ended && queue.fault.is_none() {
             queue.fault = Some(BodyFault::Broken);
@@ -99,7 +99,7 @@ impl Channel {
     }
 
     /// Bytes that wait for the reader.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.0.borrow().waiting
     }
 

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tidegate_tests::gateway::Builder;
 
 /// Host functions with the number of their parameters; all give a status.
-const IMPORTS: [(&str, usize); 10] = [
+const IMPORTS: [(&str, usize); 14] = [
     ("add_header_map_value", 5),
     ("remove_header_map_value", 3),
     ("get_header_map_value", 5),
@@ -17,6 +17,10 @@ const IMPORTS: [(&str, usize); 10] = [
     ("continue_stream", 1),
     ("get_configuration", 2),
     ("set_effective_context", 1),
+    ("get_status", 3),
+    ("grpc_call", 12),
+    ("grpc_stream", 9),
+    ("grpc_send", 4),
 ];
 
 /// Where results of host calls go, as two arguments, and what is there.

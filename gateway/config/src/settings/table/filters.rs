@@ -19,7 +19,7 @@ settings_group! {
         wasm_filters: Vec<String> = list("bundled,user", "names of filters");
 
         /// Hosts that filters may call beside Upstreams and Services by their names: `HOST`, `HOST:PORT`, or `*` for
-        /// all.
+        /// all. Over TLS (`:scheme: https`) their certificates are always verified, by `trusted_certificates`.
         wasm_callout_hosts: Vec<String> = list("", "hosts");
     }
 }

@@ -1,0 +1,167 @@
+//! Where a call goes.
+
+use super::TIMEOUT;
+use crate::tls_targets::TlsTarget;
+use crate::worker::Worker;
+use bytes::Bytes;
+use http::HeaderValue;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+use tidegate_net::connect::{self, ConnectError, Connected};
+use tidegate_net::pool::PoolKey;
+use tidegate_plan::service::{Destination, PlannedService, PlannedUpstream};
+use tidegate_plugin::filter::{OutboundCall, OutboundError};
+
+/// A peer, and how to speak to it.
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
+    /// For `Host`, or `:authority`.
+    pub(super) host: HeaderValue,
+    tls: Option<Rc<TlsTarget>>,
+    connect_timeout: Duration,
+}
+
+impl Place {
+    /// Chooses the peer of a call.
+    pub(super) async fn of(worker: &Rc<Worker>, call: &OutboundCall) -> Result<Self, OutboundError> {
+        let live = worker.live();
+        if let Some(service) = live.snapshot.service_by_name(&call.target)
+            && live.snapshot.upstream_by_name(&call.target).is_none()
+        {
+            return of_service(worker, service, call.http2).await;
+        }
+        let (address, host) = match live.snapshot.upstream_by_name(&call.target) {
+            Some(upstream) => {
+                let (address, host) = target_of(worker, upstream).await?;
+                (address, host_value(&host, None)?)
+            }
+            None => {
+                let (host, port) = split_port(&call.target);
+                let usual = if call.tls == Some(true) { 443 } else { 80 };
+                let address = address_of(worker, host, port.unwrap_or(usual)).await?;
+                (address, host_value(host, port)?)
+            }
+        };
+        let tls = match call.tls {
+            Some(true) => Some(
+                worker
+                    .tls_targets
+                    .of_host(&host, call.http2, worker)
+                    .map_err(|_| OutboundError::Tls)?,
+            ),
+            _ => None,
+        };
+        Ok(Self {
+            address,
+            host,
+            tls,
+            connect_timeout: TIMEOUT,
+        })
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    pub(super) fn key(&self, is_http2: bool) -> PoolKey {
+        PoolKey {
+            address: self.address,
+            tls: self.tls.as_ref().map_or(0, |tls| tls.id),
+            is_http2,
+        }
+    }
+
+    /// A fresh connection.
+    pub(super) async fn connect(&self, http2: bool) -> Result<Connected, OutboundError> {
+        let tls = self
+            .tls
+            .as_ref()
+            .map(|tls| (&tls.config, tls.server_name.clone()));
+        let connected = connect::connect(self.address, self.connect_timeout, tls)
+            .await
+            .map_err(|error| match error {
+                ConnectError::Timeout => OutboundError::Timeout,
+                ConnectError::Tls(_) => OutboundError::Tls,
+                _ => OutboundError::Connect,
+            })?;
+        if http2 && connected.is_tls() && !connected.is_http2() {
+            return Err(OutboundError::Connect);
+        }
+        Ok(connected)
+    }
+}
+
+async fn of_service(
+    worker: &Rc<Worker>,
+    service: &PlannedService,
+    http2: bool,
+) -> Result<Place, OutboundError> {
+    let (address, host) = match &service.destination {
+        Destination::Address(address) => (*address, service.host_header.clone()),
+        Destination::Name(name, port) => (
+            address_of(worker, name, *port).await?,
+            service.host_header.clone(),
+        ),
+        Destination::Upstream(upstream) => {
+            let (address, host) = target_of(worker, upstream).await?;
+            (address, host_value(&host, Some(address.port()))?)
+        }
+    };
+    let tls = service
+        .is_tls
+        .then(|| worker.tls_targets.get(service, &host, http2, worker))
+        .transpose()
+        .map_err(|_| OutboundError::Tls)?;
+    Ok(Place {
+        address,
+        host,
+        tls,
+        connect_timeout: service.connect_timeout,
+    })
+}
+
+async fn target_of(
+    worker: &Rc<Worker>,
+    upstream: &PlannedUpstream,
+) -> Result<(SocketAddr, String), OutboundError> {
+    let target = upstream.next().ok_or(OutboundError::Connect)?;
+    let host = upstream.host_header.as_deref().unwrap_or(&target.host).to_owned();
+    match target.address {
+        Some(address) => Ok((SocketAddr::new(address, target.port), host)),
+        None => Ok((address_of(worker, &target.host, target.port).await?, host)),
+    }
+}
+
+async fn address_of(worker: &Rc<Worker>, host: &str, port: u16) -> Result<SocketAddr, OutboundError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, port));
+    }
+    let addresses = worker
+        .resolver
+        .resolve(host)
+        .await
+        .map_err(|_| OutboundError::Resolve)?;
+    addresses.next(port).ok_or(OutboundError::Resolve)
+}
+
+fn host_value(host: &str, port: Option<u16>) -> Result<HeaderValue, OutboundError> {
+    let text = match port {
+        Some(port) if host.contains(':') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| OutboundError::UnknownTarget)
+}
+
+/// `host:port`, `[address]:port`, or a host alone.
+pub(super) fn split_port(target: &str) -> (&str, Option<u16>) {
+    let (host, port) = match target.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => (target, None),
+        },
+        _ => (target, None),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
