@@ -39,6 +39,10 @@ static inline bool slice_equals(slice a, slice b) {
     return true;
 }
 
+static inline slice slice_start(slice text, uint32_t most) {
+    return (slice){text.at, text.length < most ? text.length : most};
+}
+
 // Text in the making, in memory of a fixed size; what does not fit traps.
 typedef struct {
     char *at;
@@ -187,14 +191,18 @@ static inline uint32_t reply(uint32_t status, slice body) {
 
 // ---- configuration -------------------------------------------------------------------------------------------------
 
-// Refuses a configuration, with the place of its fault; to be returned from proxy_on_configure.
-static inline uint32_t refuse(slice place, slice reason) {
+// Refuses a configuration: the reason is logged with the name of the member at fault, or with none for the whole. To be
+// returned from proxy_on_configure. What is longer than a line is cut.
+static inline uint32_t refuse(slice member, slice reason) {
     char line[256];
     writer out = WRITER(line);
-    const uint32_t room = sizeof line - 2;
-    write_text(&out, (slice){place.at, place.length < room / 2 ? place.length : room / 2});
+    write_text(&out, TEXT("config"));
+    if (member.length != 0) {
+        write_text(&out, TEXT("."));
+        write_text(&out, slice_start(member, 64));
+    }
     write_text(&out, TEXT(": "));
-    write_text(&out, (slice){reason.at, reason.length < room / 2 ? reason.length : room / 2});
+    write_text(&out, slice_start(reason, 128));
     log_text(LOG_ERROR, written(&out));
     return false;
 }
@@ -203,17 +211,23 @@ static inline uint32_t refuse(slice place, slice reason) {
 //
 //     json_reader json = json_object(text);
 //     for (slice name, value; json_member(&json, &name, &value);) { … }
-//     if (json.fault != NULL) …
+//     if (json.is_broken) return json_refuse(&json);
 typedef struct {
     const char *at, *end;
-    // What is wrong with the text, in words that end with a NUL; NULL while nothing is.
-    const char *fault;
-    bool is_first;
+    bool is_first, is_broken;
+    // What is wrong with the text, and the member that was read then.
+    slice fault, name;
 } json_reader;
 
-static inline bool json_fail(json_reader *json, const char *fault) {
+static inline bool json_fail(json_reader *json, slice fault) {
     json->fault = fault;
+    json->is_broken = true;
     return false;
+}
+
+// Refuses the text as a configuration; to be returned from proxy_on_configure.
+static inline uint32_t json_refuse(const json_reader *json) {
+    return refuse(json->name, json->fault);
 }
 
 static inline void json_spaces(json_reader *json) {
@@ -232,8 +246,8 @@ static inline bool json_skip(json_reader *json, char expected) {
 }
 
 static inline json_reader json_object(slice text) {
-    json_reader json = {text.at, text.at + text.length, NULL, true};
-    if (!json_skip(&json, '{')) json.fault = "is no object";
+    json_reader json = {.at = text.at, .end = text.at + text.length, .is_first = true};
+    if (!json_skip(&json, '{')) json_fail(&json, TEXT("is no object"));
     return json;
 }
 
@@ -293,46 +307,40 @@ static inline bool json_escape(json_reader *json, writer *out) {
 }
 
 static inline bool json_string(json_reader *json, slice *value) {
-    if (!json_skip(json, '"')) return json_fail(json, "must be a string");
+    if (!json_skip(json, '"')) return json_fail(json, TEXT("must be a string"));
     // No escape is shorter than what it means.
     const uint32_t room = (uint32_t)(json->end - json->at);
     writer out = {arena_allocate(room), 0, room};
     if (out.at == NULL) __builtin_trap();
     while (json->at < json->end && *json->at != '"') {
         const char byte = *json->at++;
-        if ((uint8_t)byte < 0x20) return json_fail(json, "has a control character");
+        if ((uint8_t)byte < 0x20) return json_fail(json, TEXT("has a control character"));
         if (byte != '\\') {
             write_byte(&out, byte);
         } else if (!json_escape(json, &out)) {
-            return json_fail(json, "has a broken escape");
+            return json_fail(json, TEXT("has a broken escape"));
         }
     }
-    if (json->at == json->end) return json_fail(json, "ends inside a string");
+    if (json->at == json->end) return json_fail(json, TEXT("ends inside a string"));
     json->at++;
     *value = written(&out);
     return true;
 }
 
-// The next member. Gives false at the end of the object, and with `fault` set when the text is no such object.
+// The next member. Gives false at the end of the object, and when the text is broken.
 static inline bool json_member(json_reader *json, slice *name, slice *value) {
-    *name = (slice){NULL, 0};
-    if (json->fault != NULL) return false;
+    json->name = *name = (slice){NULL, 0};
+    if (json->is_broken) return false;
     if (json_skip(json, '}')) {
         json_spaces(json);
-        return json->at == json->end ? false : json_fail(json, "goes on after its end");
+        return json->at == json->end ? false : json_fail(json, TEXT("goes on after its end"));
     }
-    if (!json->is_first && !json_skip(json, ',')) return json_fail(json, "lacks a comma");
+    if (!json->is_first && !json_skip(json, ',')) return json_fail(json, TEXT("lacks a comma"));
     json->is_first = false;
     if (!json_string(json, name)) return false;
-    if (!json_skip(json, ':')) return json_fail(json, "lacks a colon");
+    json->name = *name;
+    if (!json_skip(json, ':')) return json_fail(json, TEXT("lacks a colon"));
     return json_string(json, value);
-}
-
-// What is wrong, as text; empty when nothing is.
-static inline slice json_fault(const json_reader *json) {
-    slice fault = {json->fault, 0};
-    while (fault.at != NULL && fault.at[fault.length] != 0) fault.length++;
-    return fault;
 }
 
 #endif

@@ -2,7 +2,7 @@
 
 import { Level, log } from "./index";
 
-const QUOTE = 0x22, BACKSLASH = 0x5c;
+const QUOTE = 0x22, BACKSLASH = 0x5c, SMALL_U = 0x75;
 
 export class Config {
   private members: Map<string, string> = new Map();
@@ -92,20 +92,35 @@ export class Config {
     return this.at < this.text.length ? this.text.charCodeAt(this.at++) : -1;
   }
 
-  /** What follows a backslash. Both halves of a surrogate pair come here one after the other. */
+  /** What follows a backslash. */
   private escape(): string | null {
     if (this.at == this.text.length) return null;
     const letter = this.text.charAt(this.at++);
     const known = '"\\/bfnrt'.indexOf(letter);
     if (known >= 0) return '"\\/\b\f\n\r\t'.charAt(known);
     if (letter != "u") return null;
+    const code = this.hex();
+    if (code < 0 || isLow(code)) return null;
+    if (code < 0xd800 || code > 0xdfff) return String.fromCharCode(code);
+    if (this.unit() != BACKSLASH || this.unit() != SMALL_U) return null;
+    const low = this.hex();
+    return isLow(low) ? String.fromCharCode(code, low) : null;
+  }
+
+  /** Four hexadecimal digits; -1 for anything else. */
+  private hex(): i32 {
     let code = 0;
     for (let i = 0; i < 4; i++) {
       const digit = this.unit(), small = digit | 0x20;
       if (digit >= 0x30 && digit <= 0x39) code = code * 16 + digit - 0x30;
-      else if (small >= 0x61 && small <= 0x66) code = code * 16 + small - 0x61 + 10;
-      else return null;
+      else if (digit > 0 && small >= 0x61 && small <= 0x66) code = code * 16 + small - 0x61 + 10;
+      else return -1;
     }
-    return String.fromCharCode(code);
+    return code;
   }
+}
+
+/** Whether a unit is the second of a surrogate pair. */
+function isLow(unit: i32): bool {
+  return unit >= 0xdc00 && unit <= 0xdfff;
 }
