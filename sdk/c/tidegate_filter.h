@@ -245,7 +245,9 @@ static inline bool json_skip(json_reader *json, char expected) {
     return true;
 }
 
+// No text at all is an object without members.
 static inline json_reader json_object(slice text) {
+    if (text.length == 0) text = TEXT("{}");
     json_reader json = {.at = text.at, .end = text.at + text.length, .is_first = true};
     if (!json_skip(&json, '{')) json_fail(&json, TEXT("is no object"));
     return json;

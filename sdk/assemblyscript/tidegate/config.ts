@@ -1,4 +1,4 @@
-// A configuration: a JSON object whose members are strings.
+// A configuration: a JSON object whose members are strings. No text at all is one without members.
 
 import { Level, log } from "./index";
 
@@ -42,6 +42,7 @@ export class Config {
   }
 
   private object(): void {
+    if (this.text == "") return;
     if (!this.skip("{")) return this.refuse("", "is no object");
     let isFirst = true;
     while (!this.skip("}")) {

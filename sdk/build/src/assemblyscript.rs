@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn a_project_without_options_for_the_compiler_is_refused_by_the_missing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = r#"{"name": "sign", "devDependencies": {"assemblyscript": "1"}}"#;
+        fs::write(folder.path().join(MANIFEST), package).unwrap();
+        let error = build(folder.path(), None).unwrap_err().to_string();
+        assert!(error.contains("asconfig.json: is missing"), "{error}");
+    }
+
+    #[test]
     fn the_compiler_is_that_of_the_project_or_of_a_folder_above_or_of_the_search_path() {
         let root = tempfile::tempdir().unwrap();
         let (project, programs) = (root.path().join("a/project"), root.path().join("bin"));

@@ -222,6 +222,31 @@ fn every_language_reads_the_escapes_of_json() {
     }
 }
 
+#[test]
+fn no_language_keeps_what_an_exchange_used() {
+    for language in LANGUAGES {
+        let config = json!({ "secret": SECRET }).to_string();
+        let module = language.signer().to_str().unwrap();
+        let bench = [
+            "filter",
+            "bench",
+            module,
+            "--config",
+            &config,
+            "--exchanges",
+            "5000",
+        ];
+        let output = tidegate(Path::new("/"), &bench);
+        let text = String::from_utf8(output.stdout).unwrap();
+        // One page of WebAssembly's for what there is at the start, and at most one more.
+        let is_small = ["64 KiB of memory in use", "128 KiB of memory in use"];
+        assert!(
+            is_small.iter().any(|small| text.contains(small)),
+            "{language:?}: {text}"
+        );
+    }
+}
+
 /// What the page for authors promises: `filter new`, `build`, the project's own test, a gateway, a request.
 async fn from_nothing_to_a_route(language: Language) {
     let folder = TempDir::new().unwrap();
