@@ -1,4 +1,5 @@
-//! Compiles filters written in Rust: finds the compiler's WebAssembly target, or adds it, and runs cargo.
+//! Compiles filters to WebAssembly: those in Rust with cargo, those in C with clang or zig, those in AssemblyScript with
+//! asc. What is in the folder of a project tells its language.
 //!
 //! ```no_run
 //! let built = tidegate_filter_build::build(std::path::Path::new("my-filter"), None)?;
@@ -8,12 +9,15 @@
 //! # Ok::<(), tidegate_filter_build::BuildError>(())
 //! ```
 
-use std::ffi::OsString;
+mod assemblyscript;
+mod c;
+mod rust;
+mod tools;
+
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
-/// The compiler's target for filters.
+/// The compiler's target for filters in Rust.
 pub const TARGET: &str = "wasm32-wasip1";
 
 /// Metadata of a filter in its package: schema of the configuration, labels of metrics, options.
@@ -23,6 +27,28 @@ pub const META: &str = "filter.meta.json";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// Nothing in the folder tells a language.
+    #[error(
+        "{} is no project of a filter: it has neither Cargo.toml (Rust) nor filter.c (C) nor package.json (AssemblyScript)",
+        .0.display()
+    )]
+    NoProject(PathBuf),
+    /// A file of the project is not as it must be.
+    #[error("{}: {reason}", file.display())]
+    Project {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What compiles the language is not installed.
+    #[error("{missing}\nrun `{install}`")]
+    Tool {
+        /// What is missing, and where it was looked for.
+        missing: String,
+        /// The command that installs it.
+        install: String,
+    },
     /// A program is not there.
     #[error("cannot run `{program}`: {error}")]
     Program {
@@ -52,48 +78,69 @@ pub enum BuildError {
     },
 }
 
-/// Compiles the package or workspace in `folder` with its release profile, and gives its modules by name. A package's
-/// [`META`] is put beside its module as `<module>.meta.json`.
+/// What a project is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Language {
+    /// With a `Cargo.toml`: one package, or a workspace of them.
+    Rust,
+    /// With a `filter.c`; other C files beside it are part of the filter, and `compile_flags.txt` has more flags for the
+    /// compiler, one a line.
+    C,
+    /// With a `package.json`, and an `asconfig.json` that names the entry and the options.
+    AssemblyScript,
+}
+
+impl Language {
+    /// The language of the project in a folder; `None` when nothing there tells.
+    ///
+    /// ```
+    /// # use tidegate_filter_build::Language;
+    /// let here = Language::of(std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
+    /// assert_eq!(here, Some(Language::Rust));
+    /// ```
+    #[must_use]
+    pub fn of(folder: &Path) -> Option<Self> {
+        let markers = [
+            ("Cargo.toml", Self::Rust),
+            (c::MAIN, Self::C),
+            (assemblyscript::MANIFEST, Self::AssemblyScript),
+        ];
+        let found = markers.iter().find(|(file, _)| folder.join(file).is_file());
+        found.map(|(_, language)| *language)
+    }
+}
+
+/// A module, and the folder that has its [`META`].
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Built {
+    module: PathBuf,
+    package: PathBuf,
+}
+
+/// Compiles the project in `folder` for release, and gives its modules by name. A package's [`META`] is put beside its
+/// module as `<module>.meta.json`. Modules have the name of the package, or of the folder in C, with `_` for `-`.
 ///
-/// The target is added by rustup where it is missing. `target_folder` is where cargo keeps its work; `None`: where the
-/// project keeps it. Flags for another compilation (`RUSTFLAGS`) are left out, so that those of the project hold.
+/// For Rust the target is added by rustup where it is missing, and flags for another compilation (`RUSTFLAGS`) are left
+/// out, so that those of the project hold. `target_folder` is where the compilers keep their work; `None`: where the
+/// project keeps it, which is `build` in the other languages.
 ///
 /// # Errors
 /// See [`BuildError`].
 pub fn build(folder: &Path, target_folder: Option<&Path>) -> Result<Vec<PathBuf>, BuildError> {
-    ensure_target(folder)?;
-    let mut cargo = program("CARGO", "cargo");
-    cargo.current_dir(folder).args([
-        "build",
-        "--release",
-        "--target",
-        TARGET,
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    match target_folder {
-        Some(target_folder) => cargo.env("CARGO_TARGET_DIR", target_folder),
-        None => &mut cargo,
+    let built = match Language::of(folder) {
+        Some(Language::Rust) => rust::build(folder, target_folder)?,
+        Some(Language::C) => vec![c::build(folder, target_folder)?],
+        Some(Language::AssemblyScript) => vec![assemblyscript::build(folder, target_folder)?],
+        None => return Err(BuildError::NoProject(folder.to_path_buf())),
     };
-    let output = run(cargo)?;
-    if !output.status.success() {
-        return Err(BuildError::Compile(
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ));
-    }
-    let mut built = modules(&String::from_utf8_lossy(&output.stdout));
-    built.sort();
-    built.dedup();
-    if built.is_empty() {
-        return Err(BuildError::NoModule(folder.to_path_buf()));
-    }
-    for (module, package) in &built {
+    for Built { module, package } in &built {
         let meta = package.join(META);
         if meta.is_file() {
             copy(&meta, &module.with_extension("meta.json"))?;
         }
     }
-    Ok(built.into_iter().map(|(module, _)| module).collect())
+    Ok(built.into_iter().map(|built| built.module).collect())
 }
 
 /// Puts a module, and the metadata beside it, into a folder, which is made if it is missing. Gives its new place.
@@ -131,82 +178,19 @@ fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
     })
 }
 
-/// Modules that cargo says it made, each with the folder of its package, from its messages, one JSON object a line.
-fn modules(messages: &str) -> Vec<(PathBuf, PathBuf)> {
-    let artefacts = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        (message.get("reason")? == "compiler-artifact").then_some(message)
-    });
-    let files = artefacts.flat_map(|message| {
-        let manifest = message.get("manifest_path").and_then(|path| path.as_str());
-        let package = Path::new(manifest.unwrap_or_default())
-            .parent()
-            .map_or_else(PathBuf::new, PathBuf::from);
-        let files = message.get("filenames").and_then(|files| files.as_array());
-        let paths = files.into_iter().flatten().filter_map(|file| file.as_str());
-        paths
-            .map(|path| (PathBuf::from(path), package.clone()))
-            .collect::<Vec<_>>()
-    });
-    files
-        .filter(|(file, _)| file.extension().is_some_and(|extension| extension == "wasm"))
-        .filter(|(file, _)| !file.components().any(|part| part.as_os_str() == "deps"))
-        .collect()
-}
-
-/// The compiler prints the folder of a target also when nothing is in it: only its `core` tells.
-fn ensure_target(folder: &Path) -> Result<(), BuildError> {
-    if has_target(folder)? {
-        return Ok(());
-    }
-    let mut rustup = Command::new("rustup");
-    rustup.current_dir(folder).args(["target", "add", TARGET]);
-    let added = run(rustup).map_err(|error| BuildError::Target(error.to_string()))?;
-    if added.status.success() && has_target(folder)? {
-        return Ok(());
-    }
-    Err(BuildError::Target(
-        String::from_utf8_lossy(&added.stderr).trim().to_owned(),
-    ))
-}
-
-fn has_target(folder: &Path) -> Result<bool, BuildError> {
-    let mut rustc = program("RUSTC", "rustc");
-    rustc
-        .current_dir(folder)
-        .args(["--print", "target-libdir", "--target", TARGET]);
-    let output = run(rustc)?;
-    let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let Ok(entries) = std::fs::read_dir(libraries) else {
-        return Ok(false);
-    };
-    let is_core = |name: OsString| name.to_string_lossy().starts_with("libcore-");
-    Ok(entries.flatten().any(|entry| is_core(entry.file_name())))
-}
-
-fn program(variable: &str, default: &str) -> Command {
-    Command::new(std::env::var_os(variable).unwrap_or_else(|| default.into()))
-}
-
-fn run(mut command: Command) -> Result<Output, BuildError> {
-    // What an outer cargo sets for its own compilation would go for the guest's too.
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_TARGET",
-        "RUSTC_WRAPPER",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "RUSTDOCFLAGS",
-    ] {
-        command.env_remove(name);
-    }
-    command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| BuildError::Program {
-            program: command.get_program().to_string_lossy().into_owned(),
-            error,
-        })
+/// Where a compiler puts the module `name` of a project, in a folder that is there.
+fn module_place(folder: &Path, target_folder: Option<&Path>, name: &str) -> Result<PathBuf, BuildError> {
+    let work = target_folder.map_or_else(|| folder.join("build"), |target| target.join("modules"));
+    std::fs::create_dir_all(&work).map_err(|error| BuildError::Copy {
+        file: work.clone(),
+        error,
+    })?;
+    // The compiler runs elsewhere: in the folder of the project.
+    let work = std::path::absolute(&work).map_err(|error| BuildError::Copy {
+        file: work.clone(),
+        error,
+    })?;
+    Ok(work.join(format!("{}.wasm", name.replace('-', "_"))))
 }
 
 #[cfg(test)]
@@ -214,24 +198,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_are_taken_from_what_cargo_says() {
-        let messages = concat!(
-            r#"{"reason":"compiler-artifact","filenames":["/t/wasm32-wasip1/release/deps/libserde-1.rlib"]}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","manifest_path":"/p/Cargo.toml","filenames":["/t/release/a.wasm"]}"#,
-            "\n",
-            r#"{"reason":"build-finished","success":true}"#,
-            "\nnot JSON\n",
-        );
-        assert_eq!(
-            modules(messages),
-            [(PathBuf::from("/t/release/a.wasm"), PathBuf::from("/p"))]
-        );
-    }
-
-    #[test]
     fn a_folder_without_a_project_is_no_filter() {
-        let error = build(&std::env::temp_dir(), None).unwrap_err();
-        assert!(matches!(error, BuildError::Compile(text) if text.contains("Cargo.toml")));
+        let folder = tempfile::tempdir().unwrap();
+        let error = build(folder.path(), None).unwrap_err().to_string();
+        for file in ["Cargo.toml", "filter.c", "package.json"] {
+            assert!(error.contains(file), "{error}");
+        }
     }
 }

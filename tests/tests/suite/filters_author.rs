@@ -4,6 +4,8 @@
 mod cli;
 #[path = "filters_author/guide.rs"]
 mod guide;
+#[path = "filters_author/languages.rs"]
+mod languages;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -49,21 +51,6 @@ fn hmac(secret: &str, message: &str) -> Vec<u8> {
 
 /// Seconds at which the harness's clock begins.
 const START: u64 = 1_735_689_600;
-
-#[test]
-fn a_request_is_signed_with_the_shared_secret() {
-    let secret = "0123456789abcdef";
-    let mut harness = harness("sign_request", json!({ "secret": secret }));
-    for seconds in [START, START + 60] {
-        let forged = Request::new("POST", "/a?b=1").header("x-gateway-signature", "t=1,v1=forged");
-        let signature = hex::encode(hmac(secret, &format!("POST\n/a?b=1\n{seconds}")));
-        harness
-            .request(forged)
-            .expect_header("x-gateway-signature", &format!("t={seconds},v1={signature}"))
-            .expect_status(200);
-        harness.advance(Duration::from_secs(60));
-    }
-}
 
 #[test]
 fn a_configuration_is_refused_with_the_place_of_its_fault() {

@@ -3,6 +3,7 @@
 mod bench;
 mod http_file;
 mod inspect;
+mod language;
 mod project;
 mod run;
 mod timed;
@@ -11,7 +12,8 @@ mod world;
 use super::arguments::Format;
 use super::{Outcome, Surroundings};
 use anyhow::Result;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use language::Language;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -24,7 +26,7 @@ pub(super) struct FilterArguments {
 enum FilterCommand {
     /// Make a project with a filter that builds and a test of it
     New(NewArguments),
-    /// Compile the filters of a project; adds the compiler's WebAssembly target if it is missing
+    /// Compile the filters of a project in Rust, AssemblyScript or C
     Build(BuildArguments),
     /// Show what a module is, what it asks for and what the gateway grants
     Inspect(InspectArguments),
@@ -47,12 +49,6 @@ struct NewArguments {
     /// Folder `sdk` of a checkout of Tidegate; by default the nearest above the project or the running program
     #[arg(long, value_name = "FOLDER")]
     sdk: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Language {
-    /// proxy-wasm, with the crate tidegate-sdk
-    Rust,
 }
 
 #[derive(Debug, Args)]
@@ -128,9 +124,9 @@ struct BenchArguments {
 pub(super) fn run(arguments: &FilterArguments, surroundings: &mut Surroundings<'_>) -> Result<Outcome> {
     let stdout = &mut *surroundings.stdout;
     match &arguments.command {
-        FilterCommand::New(new) => match new.lang {
-            Language::Rust => project::create(&new.folder, new.sdk.as_deref(), stdout)?,
-        },
+        FilterCommand::New(new) => {
+            project::create(&new.folder, new.lang.template(), new.sdk.as_deref(), stdout)?;
+        }
         FilterCommand::Build(build) => project::build(&build.folder, build.out.as_deref(), stdout)?,
         FilterCommand::Inspect(inspect) => inspect::run(inspect, stdout)?,
         FilterCommand::Run(arguments) => return run::run(arguments, stdout),

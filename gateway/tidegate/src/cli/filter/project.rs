@@ -1,32 +1,17 @@
 //! Projects: from a template, and to modules.
 
+use super::language::Template;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-macro_rules! template {
-    ($path:literal) => {
-        include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../sdk/templates/rust/",
-            $path
-        ))
-    };
-}
-
-/// Files of a new project.
-const RUST: [(&str, &str); 7] = [
-    ("Cargo.toml", template!("Cargo.toml.in")),
-    (".cargo/config.toml", template!("cargo-config.toml.in")),
-    ("src/lib.rs", template!("src/lib.rs.in")),
-    ("tests/filter.rs", template!("tests/filter.rs.in")),
-    ("filter.meta.json", template!("filter.meta.json.in")),
-    ("request.http", template!("request.http.in")),
-    ("README.md", template!("README.md.in")),
-];
-
-pub(super) fn create(folder: &Path, sdk: Option<&Path>, stdout: &mut dyn Write) -> Result<()> {
+pub(super) fn create(
+    folder: &Path,
+    template: &Template,
+    sdk: Option<&Path>,
+    stdout: &mut dyn Write,
+) -> Result<()> {
     let name = folder
         .file_name()
         .and_then(|name| name.to_str())
@@ -46,25 +31,31 @@ pub(super) fn create(folder: &Path, sdk: Option<&Path>, stdout: &mut dyn Write) 
     if !is_sdk(&sdk) {
         bail!("{} is not the folder `sdk` of Tidegate", sdk.display());
     }
-    let module = name.replace('-', "_");
-    for (path, template) in RUST {
-        let path = folder.join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-        }
-        let text = template
-            .replace("{{name}}", name)
-            .replace("{{module}}", &module)
-            .replace("{{sdk}}", &sdk.display().to_string());
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let fill = |text: &str| {
+        text.replace("{{name}}", name)
+            .replace("{{module}}", &name.replace('-', "_"))
+            .replace("{{sdk}}", &sdk.display().to_string())
+            .replace("{{project}}", &folder.display().to_string())
+    };
+    for (path, text) in template.files {
+        write(&folder.join(path), &fill(text))?;
     }
-    fs::write(folder.join(".gitignore"), "/target\n/filters\n")?;
-    let shown = folder.display();
-    writeln!(
-        stdout,
-        "made {shown}\n  tidegate filter build {shown} --out filters\n  cargo test --manifest-path {shown}/Cargo.toml"
+    write(
+        &folder.join(".gitignore"),
+        &format!("{}\n", template.ignored.join("\n")),
     )?;
+    writeln!(stdout, "made {}", folder.display())?;
+    for command in template.next {
+        writeln!(stdout, "  {}", fill(command))?;
+    }
     Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -105,7 +96,9 @@ pub(super) fn build(folder: &Path, out: Option<&Path>, stdout: &mut dyn Write) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::language::Language;
     use super::*;
+    use clap::ValueEnum;
 
     fn sdk() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk")
@@ -113,29 +106,42 @@ mod tests {
 
     #[test]
     fn a_new_project_has_its_name_everywhere_and_leaves_what_is_there_alone() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let project = folder.path().join("my-filter");
-        create(&project, Some(&sdk()), &mut Vec::new()).expect("made");
-        for (path, _) in RUST {
-            let text = fs::read_to_string(project.join(path)).expect("written");
-            assert!(!text.contains("{{"), "{path}");
+        for language in Language::value_variants() {
+            let template = language.template();
+            let folder = tempfile::tempdir().expect("a folder");
+            let project = folder.path().join("my-filter");
+            let mut shown = Vec::new();
+            create(&project, template, Some(&sdk()), &mut shown).expect("made");
+            for (path, _) in template.files {
+                let text = fs::read_to_string(project.join(path)).expect("written");
+                assert!(!text.contains("{{"), "{language:?} {path}");
+            }
+            let readme = fs::read_to_string(project.join("README.md")).expect("written");
+            assert!(readme.starts_with("# my-filter\n") && readme.contains("my_filter.wasm"));
+            let shown = String::from_utf8(shown).expect("text");
+            assert!(shown.contains("/my-filter") && !shown.contains("{{"), "{shown}");
+            let built_as = tidegate_filter_build::Language::of(&project);
+            assert_eq!(format!("{built_as:?}"), format!("Some({language:?})"));
+            let again = create(&project, template, Some(&sdk()), &mut Vec::new()).expect_err("there already");
+            assert!(again.to_string().ends_with("my-filter is there already"));
         }
-        let manifest = fs::read_to_string(project.join("Cargo.toml")).expect("written");
-        assert!(manifest.contains("name = \"my-filter\""));
-        let again = create(&project, Some(&sdk()), &mut Vec::new()).expect_err("there already");
-        assert!(again.to_string().ends_with("my-filter is there already"));
     }
 
     #[test]
     fn names_that_cargo_or_a_file_system_would_refuse_are_refused_first() {
-        for name in ["", "My", "a_b", "1a", "a b", "-a", "é"] {
-            let error = create(Path::new(name), Some(&sdk()), &mut Vec::new()).expect_err(name);
-            assert!(
-                error.to_string().contains("cannot be the name of a filter"),
-                "{name}"
+        let refusal = |name: &str, sdk: &Path| {
+            let made = create(
+                Path::new(name),
+                Language::Rust.template(),
+                Some(sdk),
+                &mut Vec::new(),
             );
+            made.expect_err(name).to_string()
+        };
+        for name in ["", "My", "a_b", "1a", "a b", "-a", "é"] {
+            let text = refusal(name, &sdk());
+            assert!(text.contains("cannot be the name of a filter"), "{name}");
         }
-        let error = create(Path::new("fine"), Some(Path::new("/tmp")), &mut Vec::new()).expect_err("no SDK");
-        assert!(error.to_string().contains("is not the folder `sdk`"));
+        assert!(refusal("fine", Path::new("/tmp")).contains("is not the folder `sdk`"));
     }
 }
