@@ -2,11 +2,12 @@
 
 mod calls;
 
-use crate::abi::instance::{Failure, Instance};
+use crate::abi::instance::{Instance, ModuleVm};
 use crate::abi::state::{Head, Lane};
 use crate::background::Lingering;
-use crate::options::{FailurePolicy, HeadersPause, Resume};
-use crate::pool::{Lease, WorkerPool, note_failure};
+use crate::failure::Failure;
+use crate::options::{HeadersPause, Resume};
+use crate::pool::{Lease, WorkerPool};
 use bytes::Bytes;
 pub(crate) use calls::{Calls, deliver};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -16,14 +17,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tidegate_plugin::kind::{Fault, Side};
 use tidegate_plugin::{Direction, Exchange, FilterEvent, FilterFault, FilterRun, Flow, Hold};
 use tokio::time::{Instant, Sleep};
 
 /// One exchange on one instance.
 pub(crate) struct Run {
-    lease: Option<Lease>,
-    pool: Rc<WorkerPool>,
+    lease: Option<Lease<ModuleVm>>,
+    pool: Rc<WorkerPool<ModuleVm>>,
     stream: u32,
     calls: Calls,
     /// Ends a pause that takes too long.
@@ -50,7 +50,7 @@ enum Part {
 const BOTH: [Direction; 2] = [Direction::Request, Direction::Response];
 
 impl Run {
-    pub(crate) fn start(lease: Lease, x: &mut Exchange) -> Result<Self, Option<Box<FilterFault>>> {
+    pub(crate) fn start(lease: Lease<ModuleVm>, x: &mut Exchange) -> Result<Self, Option<Box<FilterFault>>> {
         let mut run = Self {
             pool: Rc::clone(lease.pool()),
             lease: Some(lease),
@@ -81,14 +81,7 @@ impl Run {
             return None;
         }
         self.give_up();
-        Some(self.verdict(FilterFault {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            retry_after: None,
-            fault: Fault::plugin(format!(
-                "filter {}: its shared instance failed",
-                self.pool.generation().name
-            )),
-        }))
+        Some(self.verdict(StatusCode::INTERNAL_SERVER_ERROR, "its shared instance failed"))
     }
 
     /// Runs a callback and obeys its answer.
@@ -197,26 +190,18 @@ impl Run {
     /// Writes the failure down and leaves the instance. `None`: the exchange goes on without the filter.
     fn fail(&mut self, failure: Failure, x: &Exchange) -> Option<Box<FilterFault>> {
         let request_id = x.request_id.to_str().ok().map(str::to_owned);
-        let message = format!(
-            "filter {}: {} in {}",
-            self.pool.generation().name,
-            failure.kind.as_str(),
-            failure.callback.name()
-        );
-        self.with(|vm| note_failure(vm, failure, request_id));
+        let message = failure.summary();
+        failure.note(self.pool.generation(), request_id);
         self.give_up();
-        let fault = FilterFault {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            retry_after: None,
-            fault: Fault::plugin(message),
-        };
-        (self.pool.generation().options.failure_policy == FailurePolicy::Closed).then(|| Box::new(fault))
+        self.pool
+            .generation()
+            .refusal(StatusCode::INTERNAL_SERVER_ERROR, None, &message)
     }
 
-    fn verdict(&self, fault: FilterFault) -> Flow {
-        match self.pool.generation().options.failure_policy {
-            FailurePolicy::Closed => Flow::Fail(Box::new(fault)),
-            FailurePolicy::Open => Flow::Continue,
+    fn verdict(&self, status: StatusCode, message: &str) -> Flow {
+        match self.pool.generation().refusal(status, None, message) {
+            Some(fault) => Flow::Fail(fault),
+            None => Flow::Continue,
         }
     }
 
@@ -303,18 +288,7 @@ impl Run {
             Direction::Request => StatusCode::PAYLOAD_TOO_LARGE,
             Direction::Response => StatusCode::BAD_GATEWAY,
         };
-        self.verdict(FilterFault {
-            status,
-            retry_after: None,
-            fault: Fault {
-                side: Side::Plugin,
-                message: format!(
-                    "filter {}: it holds back more of a body than it may",
-                    self.pool.generation().name
-                ),
-                is_retryable: false,
-            },
-        })
+        self.verdict(status, "it holds back more of a body than it may")
     }
 
     fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
@@ -428,15 +402,8 @@ impl Run {
             .generation()
             .count_failure(crate::host::FailureKind::Timeout);
         self.give_up();
-        let fault = FilterFault {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            retry_after: None,
-            fault: Fault::plugin(format!(
-                "filter {}: it paused for too long",
-                self.pool.generation().name
-            )),
-        };
-        Poll::Ready(match self.verdict(fault) {
+        let verdict = self.verdict(StatusCode::INTERNAL_SERVER_ERROR, "it paused for too long");
+        Poll::Ready(match verdict {
             Flow::Fail(fault) => FilterEvent::Fail(fault),
             _ => FilterEvent::Resume(direction),
         })
@@ -483,10 +450,8 @@ impl Run {
     fn note_end(&mut self, failure: Failure, x: Option<&Exchange>) {
         let request_id = x.and_then(|x| x.request_id.to_str().ok()).map(str::to_owned);
         let id = self.stream;
-        self.with(|vm| {
-            note_failure(vm, failure, request_id);
-            vm.forget_stream(id);
-        });
+        failure.note(self.pool.generation(), request_id);
+        self.with(|vm| vm.forget_stream(id));
     }
 
     /// Hands the instance over: it has calls under way, or a stream whose end it put off.

@@ -1,5 +1,8 @@
 //! Compiles filters written in Rust: finds the compiler's WebAssembly target, or adds it, and runs cargo.
 //!
+//! A package makes a proxy-wasm module, or a component if its manifest says `component = true` under
+//! `[package.metadata.tidegate]`; a workspace may have both.
+//!
 //! ```no_run
 //! let built = tidegate_filter_build::build(std::path::Path::new("my-filter"), None)?;
 //! for module in built {
@@ -8,6 +11,9 @@
 //! # Ok::<(), tidegate_filter_build::BuildError>(())
 //! ```
 
+mod packages;
+
+use packages::Packages;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +42,9 @@ pub enum BuildError {
         "the compiler has no {TARGET} target and it cannot be added: {0}\nrun `rustup target add {TARGET}`"
     )]
     Target(String),
+    /// Components need the linker that comes with the compiler.
+    #[error("the compiler has no `wasm-component-ld` at {0}; components cannot be linked")]
+    Linker(PathBuf),
     /// The filter does not compile.
     #[error("the filter does not compile:\n{0}")]
     Compile(String),
@@ -62,26 +71,23 @@ pub enum BuildError {
 /// See [`BuildError`].
 pub fn build(folder: &Path, target_folder: Option<&Path>) -> Result<Vec<PathBuf>, BuildError> {
     ensure_target(folder)?;
-    let mut cargo = program("CARGO", "cargo");
-    cargo.current_dir(folder).args([
-        "build",
-        "--release",
-        "--target",
-        TARGET,
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    match target_folder {
-        Some(target_folder) => cargo.env("CARGO_TARGET_DIR", target_folder),
-        None => &mut cargo,
-    };
-    let output = run(cargo)?;
-    if !output.status.success() {
-        return Err(BuildError::Compile(
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ));
+    let packages = Packages::find(folder)?;
+    let target_folder = target_folder.unwrap_or(&packages.target_folder);
+    let mut built = Vec::new();
+    if !packages.modules.is_empty() {
+        built.extend(compile(folder, &packages.modules, target_folder, None)?);
     }
-    let mut built = modules(&String::from_utf8_lossy(&output.stdout));
+    if !packages.components.is_empty() {
+        let linker = component_linker(folder)?;
+        // A folder of their own: what is linked in another way would be built anew each time.
+        let target_folder = target_folder.join("components");
+        built.extend(compile(
+            folder,
+            &packages.components,
+            &target_folder,
+            Some(&linker),
+        )?);
+    }
     built.sort();
     built.dedup();
     if built.is_empty() {
@@ -94,6 +100,52 @@ pub fn build(folder: &Path, target_folder: Option<&Path>) -> Result<Vec<PathBuf>
         }
     }
     Ok(built.into_iter().map(|(module, _)| module).collect())
+}
+
+/// Modules with the folders of their packages.
+fn compile(
+    folder: &Path,
+    packages: &[String],
+    target_folder: &Path,
+    linker: Option<&Path>,
+) -> Result<Vec<(PathBuf, PathBuf)>, BuildError> {
+    let mut cargo = program("CARGO", "cargo");
+    cargo.current_dir(folder).args([
+        "build",
+        "--release",
+        "--target",
+        TARGET,
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    cargo.env("CARGO_TARGET_DIR", target_folder);
+    if let Some(linker) = linker {
+        cargo.env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker);
+    }
+    let output = run(cargo)?;
+    if !output.status.success() {
+        return Err(BuildError::Compile(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ));
+    }
+    Ok(modules(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Links a module and makes a component of it; it comes with the compiler, for the machine that it runs on.
+fn component_linker(folder: &Path) -> Result<PathBuf, BuildError> {
+    let mut rustc = program("RUSTC", "rustc");
+    rustc.current_dir(folder).args(["--print", "target-libdir"]);
+    let output = run(rustc)?;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let linker = libraries.with_file_name("bin").join("wasm-component-ld");
+    if linker.is_file() {
+        Ok(linker)
+    } else {
+        Err(BuildError::Linker(linker))
+    }
 }
 
 /// Puts a module, and the metadata beside it, into a folder, which is made if it is missing. Gives its new place.
