@@ -110,10 +110,7 @@ fn grpc_answer(message: &[u8]) -> Response<Body> {
     let mut framed = vec![0];
     framed.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
     framed.extend(message);
-    let mut response = Response::new(h2_client::with_trailers(
-        framed,
-        HeaderMap::from_iter(status),
-    ));
+    let mut response = Response::new(h2_client::with_trailers(framed, HeaderMap::from_iter(status)));
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/grpc"));
     response
