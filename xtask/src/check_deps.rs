@@ -103,6 +103,11 @@ const RULES: &[Rule] = &[
         never: IO_AND_FUTURES,
     },
     Rule {
+        name: "tidegate-sdk-component",
+        ours: &[],
+        never: IO_AND_FUTURES,
+    },
+    Rule {
         name: "tidegate-filter-build",
         ours: &[],
         never: IO_AND_FUTURES,

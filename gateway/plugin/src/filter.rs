@@ -143,6 +143,9 @@ pub enum FilterEvent {
     /// The direction that was paused goes on, with what `take_body` and `take_trailers` give. The runner goes on with
     /// the next filter.
     Resume(Direction),
+    /// The direction stays paused, from now on in this way. Body bytes that `take_body` gives go on already, whenever
+    /// there is room for them; the filter may wait for that.
+    Pause(Direction, Hold),
     /// As [`Flow::Reply`].
     Reply(Box<Reply>),
     /// As [`Flow::Close`].

@@ -1,7 +1,8 @@
-//! What a header filter costs: six callbacks and four header calls per exchange.
+//! What a header filter costs: six callbacks (two in a component) and four header calls per exchange.
 
 #![allow(clippy::expect_used, reason = "a benchmark stops where it cannot go on")]
 
+use std::path::Path;
 use std::sync::Arc;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{Exchange, Filter};
@@ -33,15 +34,19 @@ fn main() {
 }
 
 fn filter(isolation: Isolation) -> Arc<WasmFilter> {
-    let engine = FilterEngine::new(EngineSettings::default()).expect("an engine");
-    let host =
-        FilterHost::new(engine, Arc::new(Services::detached()), HostLimits::default()).expect("a host");
     // A module of one's own may be given by path, with its configuration.
     let wasm = match std::env::var("TIDEGATE_BENCH_FILTER") {
         Ok(path) => std::fs::read(path).expect("a module"),
         Err(_) => wat::parse_str(GUEST).expect("a module"),
     };
-    let module = FilterModule::load(host.engine(), None, &wasm, ModuleLimits::default()).expect("a filter");
+    attached(&wasm, isolation, &serde_json::json!("value"))
+}
+
+fn attached(wasm: &[u8], isolation: Isolation, config: &serde_json::Value) -> Arc<WasmFilter> {
+    let engine = FilterEngine::new(EngineSettings::default()).expect("an engine");
+    let host =
+        FilterHost::new(engine, Arc::new(Services::detached()), HostLimits::default()).expect("a host");
+    let module = FilterModule::load(host.engine(), None, wasm, ModuleLimits::default()).expect("a filter");
     let kind = FilterKind::new(
         &host,
         "bench",
@@ -53,8 +58,7 @@ fn filter(isolation: Isolation) -> Arc<WasmFilter> {
         isolation,
         ..FilterOptions::default()
     };
-    kind.attach_unchecked(&serde_json::json!("value"), options)
-        .expect("a filter")
+    kind.attach_unchecked(config, options).expect("a filter")
 }
 
 fn serve(filter: &WasmFilter, x: &mut Exchange) {
@@ -70,6 +74,18 @@ fn serve(filter: &WasmFilter, x: &mut Exchange) {
 #[divan::bench(args = [Isolation::Pooled, Isolation::Shared, Isolation::Request])]
 fn header_filter(bencher: divan::Bencher<'_, '_>, isolation: Isolation) {
     let filter = filter(isolation);
+    let mut x = exchange("GET", "/");
+    bencher.bench_local(|| serve(&filter, &mut x));
+}
+
+/// The same edits by a component in Rust, heads alone.
+#[divan::bench(args = [Isolation::Pooled, Isolation::Request])]
+fn header_component(bencher: divan::Bencher<'_, '_>, isolation: Isolation) {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/header-component");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    let built = tidegate_filter_build::build(&package, Some(&target)).expect("a component");
+    let wasm = std::fs::read(built.first().expect("one component")).expect("it can be read");
+    let filter = attached(&wasm, isolation, &serde_json::Value::Null);
     let mut x = exchange("GET", "/");
     bencher.bench_local(|| serve(&filter, &mut x));
 }

@@ -10,7 +10,6 @@ pub(crate) mod instance;
 pub(crate) mod linker;
 pub(crate) mod maps;
 pub(crate) mod pairs;
-pub(crate) mod scope;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod wasi;

@@ -14,7 +14,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use wasmtime::Module;
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 /// Digest of a module's bytes.
 pub type ModuleDigest = [u8; 32];
@@ -50,6 +51,42 @@ pub enum Origin {
     Cached,
 }
 
+/// Code that can be kept.
+pub(crate) trait Artefact: Sized {
+    fn compile(engine: &Engine, wasm: &[u8]) -> Result<Self, String>;
+    fn serialize(&self) -> io::Result<Vec<u8>>;
+    /// From a file whose MAC was verified through this same open file.
+    fn load(engine: &Engine, file: File) -> Result<Self, String>;
+}
+
+impl Artefact for Module {
+    fn compile(engine: &Engine, wasm: &[u8]) -> Result<Self, String> {
+        Self::from_binary(engine, wasm).map_err(|error| format!("{error:#}"))
+    }
+
+    fn serialize(&self) -> io::Result<Vec<u8>> {
+        self.serialize().map_err(io::Error::other)
+    }
+
+    fn load(engine: &Engine, file: File) -> Result<Self, String> {
+        mapped::module(engine, file)
+    }
+}
+
+impl Artefact for Component {
+    fn compile(engine: &Engine, wasm: &[u8]) -> Result<Self, String> {
+        Self::from_binary(engine, wasm).map_err(|error| format!("{error:#}"))
+    }
+
+    fn serialize(&self) -> io::Result<Vec<u8>> {
+        self.serialize().map_err(io::Error::other)
+    }
+
+    fn load(engine: &Engine, file: File) -> Result<Self, String> {
+        mapped::component(engine, file)
+    }
+}
+
 const KEY_FILE: &str = "key";
 const FORMAT: u8 = 1;
 
@@ -83,24 +120,24 @@ impl ArtefactCache {
     ///
     /// # Errors
     /// When it does not compile. Trouble with the cache is logged and costs a compilation.
-    pub fn module(
+    pub(crate) fn artefact<A: Artefact>(
         &self,
         engine: &FilterEngine,
         wasm: &[u8],
         digest: &ModuleDigest,
-    ) -> Result<(Module, Origin), String> {
+    ) -> Result<(A, Origin), String> {
         let name = entry_name(engine, digest);
-        if let Some(module) = self.load(engine, &name) {
-            return Ok((module, Origin::Cached));
+        if let Some(code) = self.load(engine, &name) {
+            return Ok((code, Origin::Cached));
         }
-        let module = compile(engine, wasm)?;
-        if let Err(error) = self.store(&name, &module) {
+        let code = A::compile(&engine.engine, wasm)?;
+        if let Err(error) = self.store(&name, &code) {
             tracing::warn!(%error, "cannot keep a compiled filter");
         }
-        Ok((module, Origin::Compiled))
+        Ok((code, Origin::Compiled))
     }
 
-    fn load(&self, engine: &FilterEngine, name: &str) -> Option<Module> {
+    fn load<A: Artefact>(&self, engine: &FilterEngine, name: &str) -> Option<A> {
         let mut file = File::open(self.directory.join(name)).ok()?;
         let is_ours = file
             .metadata()
@@ -113,8 +150,8 @@ impl ArtefactCache {
             );
             return None;
         }
-        match mapped::map(&engine.engine, file) {
-            Ok(module) => Some(module),
+        match A::load(&engine.engine, file) {
+            Ok(code) => Some(code),
             Err(error) => {
                 tracing::warn!(entry = name, %error, "a compiled filter in the cache does not load: compiled anew");
                 None
@@ -136,8 +173,8 @@ impl ArtefactCache {
         Ok(mac.verify_slice(&expected).is_ok())
     }
 
-    fn store(&self, name: &str, module: &Module) -> io::Result<()> {
-        let code = module.serialize().map_err(io::Error::other)?;
+    fn store(&self, name: &str, code: &impl Artefact) -> io::Result<()> {
+        let code = code.serialize()?;
         let mut mac = self.mac(name);
         mac.update(&code);
         // The MAC first: an entry without one is never seen.
@@ -174,10 +211,6 @@ impl ArtefactCache {
 #[must_use]
 pub fn digest(wasm: &[u8]) -> ModuleDigest {
     Sha256::digest(wasm).into()
-}
-
-pub(crate) fn compile(engine: &FilterEngine, wasm: &[u8]) -> Result<Module, String> {
-    Module::from_binary(&engine.engine, wasm).map_err(|error| format!("{error:#}"))
 }
 
 fn entry_name(engine: &FilterEngine, digest: &ModuleDigest) -> String {

@@ -1,10 +1,11 @@
 //! What a filter does on a worker outside of exchanges: ticks, queues, and calls that outlive their stream.
 
-use crate::abi::instance::Failure;
-use crate::generation::Generation;
-use crate::kind::WasmFilter;
+use crate::abi::instance::{Callback, ModuleVm};
+use crate::abi::linker::ModuleCode;
+use crate::failure::Failure;
+use crate::generation::{Bound, Generation};
 use crate::options::Isolation;
-use crate::pool::{Lease, NoInstance, WorkerPool, note_failure};
+use crate::pool::{Lease, NoInstance, WorkerPool};
 use crate::run::{Calls, deliver};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 /// An instance whose exchange is over while it is not.
 pub(crate) struct Lingering {
-    lease: Lease,
+    lease: Lease<ModuleVm>,
     /// Owner of its calls.
     stream: u32,
     /// The stream whose `on_done` answered false.
@@ -28,7 +29,11 @@ pub(crate) struct Lingering {
 }
 
 impl Lingering {
-    pub(crate) fn new(lease: Lease, (stream, deferred): (u32, Option<u32>), generation: &Generation) -> Self {
+    pub(crate) fn new(
+        lease: Lease<ModuleVm>,
+        (stream, deferred): (u32, Option<u32>),
+        generation: &Generation,
+    ) -> Self {
         let mut calls = Calls::default();
         calls.absorb(Some(&lease), stream);
         Self {
@@ -42,7 +47,7 @@ impl Lingering {
     }
 
     /// Ready when it has ended.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(event) = self.calls.poll(cx) {
             let delivered = deliver(&mut self.lease.vm().borrow_mut(), (self.stream, None), event);
             match delivered {
@@ -87,7 +92,7 @@ impl Lingering {
 
     fn fail(&mut self, failure: Failure) -> Poll<()> {
         let mut vm = self.lease.vm().borrow_mut();
-        note_failure(&mut vm, failure, None);
+        failure.note(&vm.generation, None);
         if let Some(stream) = self.deferred {
             vm.forget_stream(stream);
         }
@@ -95,9 +100,17 @@ impl Lingering {
     }
 }
 
+impl Future for Lingering {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_end(cx)
+    }
+}
+
 /// The instance that ticks and is told of queues.
 struct Primary {
-    lease: Lease,
+    lease: Lease<ModuleVm>,
     calls: Calls,
     tick: Option<(Duration, Pin<Box<Sleep>>)>,
 }
@@ -106,12 +119,12 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Never ends; dropped with the snapshot.
-pub(crate) async fn drive(filter: Arc<WasmFilter>, worker: usize) {
-    let generation = Arc::clone(filter.generation());
-    let pool = WorkerPool::of(&generation);
-    let module = &generation.module;
+pub(crate) async fn drive(bound: Arc<Bound<ModuleCode>>, worker: usize) {
+    let generation = &bound.generation;
+    let pool = WorkerPool::<ModuleVm>::of(&bound);
+    let module = &bound.code;
     let is_elected = worker == 0 || generation.options.tick_per_worker;
-    let has_root_work = module.has("proxy_on_tick") || module.has("proxy_on_queue_ready");
+    let has_root_work = module.has(Callback::Tick) || module.has(Callback::QueueReady);
     let mut retry = FIRST_RETRY;
     loop {
         let mut primary = None;
@@ -122,11 +135,11 @@ pub(crate) async fn drive(filter: Arc<WasmFilter>, worker: usize) {
                     primary = Primary::new(lease);
                 }
                 Err(error) => {
-                    report(&generation, error);
+                    report(generation, error);
                     let pause = tokio::time::sleep(retry);
                     tokio::pin!(pause);
                     poll_fn(|cx| {
-                        poll_lingering(&pool, cx);
+                        pool.poll_lingering(cx);
                         pause.as_mut().poll(cx)
                     })
                     .await;
@@ -138,11 +151,10 @@ pub(crate) async fn drive(filter: Arc<WasmFilter>, worker: usize) {
         let mut root_calls = Calls::default();
         // Ends when the primary instance failed: then another takes over.
         poll_fn(|cx| {
-            pool.set_waker(cx.waker());
-            poll_lingering(&pool, cx);
+            pool.poll_lingering(cx);
             poll_root_calls(&pool, &mut root_calls, cx);
             match &mut primary {
-                Some(primary) => primary.poll(&generation, cx),
+                Some(primary) => primary.poll(generation, cx),
                 None => Poll::Pending,
             }
         })
@@ -153,7 +165,7 @@ pub(crate) async fn drive(filter: Arc<WasmFilter>, worker: usize) {
     }
 }
 
-fn report(generation: &Generation, error: NoInstance) {
+pub(crate) fn report(generation: &Generation, error: NoInstance) {
     let reason = match error {
         NoInstance::Busy(live) => format!("all {live} instances are in use"),
         NoInstance::Boot(error) => error.to_string(),
@@ -165,17 +177,9 @@ fn report(generation: &Generation, error: NoInstance) {
     );
 }
 
-fn poll_lingering(pool: &Rc<WorkerPool>, cx: &mut Context<'_>) {
-    pool.set_waker(cx.waker());
-    // Taken out: an instance that ends may hand over more.
-    let mut all = std::mem::take(&mut *pool.lingering.borrow_mut());
-    all.retain_mut(|lingering| lingering.poll(cx).is_pending());
-    pool.lingering.borrow_mut().append(&mut all);
-}
-
 /// Calls of a shared instance's plugin context.
-fn poll_root_calls(pool: &Rc<WorkerPool>, calls: &mut Calls, cx: &mut Context<'_>) {
-    let new = std::mem::take(&mut *pool.root_calls.borrow_mut());
+fn poll_root_calls(pool: &Rc<WorkerPool<ModuleVm>>, calls: &mut Calls, cx: &mut Context<'_>) {
+    let new = std::mem::take(&mut *pool.beside.root_calls.borrow_mut());
     calls.extend(new.into_iter().map(|call| call.future));
     while let Poll::Ready(event) = calls.poll(cx) {
         let Ok(lease) = pool.lease() else {
@@ -185,7 +189,7 @@ fn poll_root_calls(pool: &Rc<WorkerPool>, calls: &mut Calls, cx: &mut Context<'_
         let root = vm.state().root;
         match deliver(&mut vm, (root, None), event) {
             Ok(next) => calls.extend(next),
-            Err(failure) => note_failure(&mut vm, failure, None),
+            Err(failure) => failure.note(&vm.generation, None),
         }
         drop(vm);
         calls.absorb(Some(&lease), root);
@@ -194,7 +198,7 @@ fn poll_root_calls(pool: &Rc<WorkerPool>, calls: &mut Calls, cx: &mut Context<'_
 
 impl Primary {
     /// `None`: the guest asked for nothing, its instance is free for exchanges.
-    fn new(lease: Lease) -> Option<Self> {
+    fn new(lease: Lease<ModuleVm>) -> Option<Self> {
         let mut vm = lease.vm().borrow_mut();
         let state = vm.state();
         let is_shared = state.generation.options.isolation == Isolation::Shared;
@@ -222,7 +226,7 @@ impl Primary {
             let worked = match self.step(generation, cx) {
                 Ok(worked) => worked,
                 Err(failure) => {
-                    note_failure(&mut self.lease.vm().borrow_mut(), failure, None);
+                    failure.note(generation, None);
                     return Poll::Ready(());
                 }
             };

@@ -68,6 +68,10 @@ pub struct EngineError(pub(crate) String);
 const KEEP_RESIDENT_WITH_SCAN: usize = 2 << 20;
 const GUARD_BYTES: u64 = 2 << 20;
 const MAX_TABLE_ELEMENTS: usize = 20_000;
+/// Of the engine's own data for one instance of a component.
+const MAX_COMPONENT_BYTES: usize = 1 << 20;
+/// Stack of a fiber: the guest's, and what host functions need.
+const FIBER_STACK_BYTES: usize = 1 << 20;
 const MAX_BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(20).expect("20 is not zero");
 
 impl FilterEngine {
@@ -121,7 +125,9 @@ fn pooled_engine(settings: &EngineSettings, scans_dirty_pages: bool) -> Result<E
     pool.total_core_instances(settings.max_instances)
         .total_memories(settings.max_instances)
         .total_tables(settings.max_instances.saturating_mul(2))
-        .total_stacks(64)
+        .total_component_instances(settings.max_instances)
+        .max_component_instance_size(MAX_COMPONENT_BYTES)
+        .total_stacks(settings.max_instances)
         .max_memories_per_module(1)
         .max_tables_per_module(4)
         .table_elements(MAX_TABLE_ELEMENTS)
@@ -160,6 +166,7 @@ fn base_config(settings: &EngineSettings) -> Config {
         .epoch_interruption(true)
         .memory_init_cow(true)
         .max_wasm_stack(settings.max_stack_bytes)
+        .async_stack_size(settings.max_stack_bytes + FIBER_STACK_BYTES)
         .wasm_backtrace_max_frames(Some(MAX_BACKTRACE_FRAMES))
         .wasm_simd(true)
         .wasm_relaxed_simd(false)

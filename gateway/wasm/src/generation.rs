@@ -4,24 +4,31 @@ mod circuit;
 
 pub(crate) use circuit::{Circuit, Passage};
 
-use crate::abi::linker;
-use crate::abi::state::State;
 use crate::host::data::SharedData;
 use crate::host::queues::Mailbox;
 use crate::host::{FailureKind, FilterHost};
-use crate::module::{FilterModule, LoadError};
-use crate::options::FilterOptions;
+use crate::module::LoadError;
+use crate::options::{FailurePolicy, FilterOptions};
+use crate::pool::NoInstance;
 use bytes::Bytes;
+use http::StatusCode;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use wasmtime::InstancePre;
+use tidegate_plugin::FilterFault;
+use tidegate_plugin::kind::Fault;
 
-/// A module that is bound to the host functions as an attachment grants them.
+/// A generation with its code, bound to the host functions as the attachment grants them.
+pub(crate) struct Bound<C> {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) code: C,
+}
+
+/// What an attachment's instances share, whatever their front end.
 pub(crate) struct Generation {
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
-    pub(crate) module: Arc<FilterModule>,
-    pub(crate) linked: InstancePre<State>,
     pub(crate) configuration: Bytes,
     pub(crate) vm_configuration: Bytes,
     pub(crate) options: FilterOptions,
@@ -30,10 +37,15 @@ pub(crate) struct Generation {
     pub(crate) data: Arc<SharedData>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) circuit: Circuit,
+    /// Data under other names than the VM id.
+    stores: Mutex<HashMap<Box<str>, Arc<SharedData>>>,
     failures: [AtomicU64; FailureKind::ALL.len()],
     warned_at: AtomicU64,
     is_retired: AtomicBool,
 }
+
+/// Data that one generation may hold beside that of its VM id.
+const MAX_STORES: usize = 16;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 static RETIREMENTS: AtomicU64 = AtomicU64::new(0);
@@ -42,18 +54,16 @@ impl Generation {
     pub(crate) fn new(
         host: &Arc<FilterHost>,
         name: &Arc<str>,
-        module: &FilterModule,
+        initial_memory_bytes: u64,
         configuration: Bytes,
         options: FilterOptions,
     ) -> Result<Self, LoadError> {
-        if module.initial_memory_bytes > options.max_memory_bytes as u64 {
+        if initial_memory_bytes > options.max_memory_bytes as u64 {
             return Err(LoadError::MemoryTooLarge {
-                needed: module.initial_memory_bytes,
+                needed: initial_memory_bytes,
                 max: options.max_memory_bytes as u64,
             });
         }
-        let mut module = module.share();
-        let linked = linker::link(&host.linker, &mut module, &options)?;
         let vm_id: Arc<str> = options
             .vm_id
             .as_deref()
@@ -61,8 +71,6 @@ impl Generation {
         Ok(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: Arc::clone(name),
-            module: Arc::new(module),
-            linked,
             configuration,
             vm_configuration: Bytes::from(options.vm_configuration.clone()),
             data: host.shared_data(&vm_id),
@@ -71,16 +79,69 @@ impl Generation {
             host: Arc::clone(host),
             mailbox: Arc::default(),
             circuit: Circuit::default(),
+            stores: Mutex::default(),
             failures: Default::default(),
             warned_at: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
         })
     }
 
+    /// Data shared under a name, held as long as this generation lives. `None`: it holds too many.
+    pub(crate) fn keep_data(&self, name: &str) -> Option<Arc<SharedData>> {
+        let mut stores = self.stores.lock();
+        if let Some(data) = stores.get(name) {
+            return Some(Arc::clone(data));
+        }
+        if stores.len() >= MAX_STORES {
+            return None;
+        }
+        let data = self.host.shared_data(name);
+        stores.insert(name.into(), Arc::clone(&data));
+        Some(data)
+    }
+
     /// At most one warning per second: a filter must not fill the log.
     pub(crate) fn may_warn(&self) -> bool {
         let now = 1 + self.host.started.elapsed().as_secs();
         self.warned_at.swap(now, Ordering::Relaxed) != now
+    }
+
+    /// What ends an exchange whose filter fails; `None`: it goes on without the filter.
+    pub(crate) fn refusal(
+        &self,
+        status: StatusCode,
+        retry_after: Option<u32>,
+        message: &str,
+    ) -> Option<Box<FilterFault>> {
+        (self.options.failure_policy == FailurePolicy::Closed).then(|| {
+            Box::new(FilterFault {
+                status,
+                retry_after,
+                fault: Fault::plugin(format!("filter {}: {message}", self.name)),
+            })
+        })
+    }
+
+    /// Writes down that no instance can be had. What ends the exchange, as [`Generation::refusal`] has it.
+    pub(crate) fn without_instance(&self, error: NoInstance) -> Option<Box<FilterFault>> {
+        match error {
+            NoInstance::Busy(live) => {
+                if self.may_warn() {
+                    tracing::warn!(filter = &*self.name, live, "all instances of a filter are in use");
+                }
+                self.refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    None,
+                    "all its instances are in use",
+                )
+            }
+            NoInstance::Boot(error) => {
+                self.count_failure(FailureKind::Host);
+                self.circuit.fail();
+                tracing::error!(filter = &*self.name, %error, "a filter cannot be started");
+                self.refusal(StatusCode::INTERNAL_SERVER_ERROR, None, "it cannot be started")
+            }
+        }
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {

@@ -6,6 +6,7 @@ pub(crate) mod queues;
 
 use crate::abi::linker;
 use crate::abi::state::State;
+use crate::component;
 use crate::engine::{EngineError, FilterEngine};
 use data::SharedData;
 use metrics::MetricTable;
@@ -59,6 +60,7 @@ pub struct FilterHost {
     pub(crate) memory_in_use: Arc<AtomicUsize>,
     pub(crate) totals: Totals,
     pub(crate) linker: Linker<State>,
+    pub(crate) component_linker: component::BaseLinker,
     pub(crate) started: Instant,
     data: Mutex<HashMap<Box<str>, Weak<SharedData>>>,
     failures: Mutex<VecDeque<FailureRecord>>,
@@ -151,8 +153,11 @@ impl FilterHost {
         limits: HostLimits,
     ) -> Result<Arc<Self>, EngineError> {
         let linker = linker::base(&engine.engine).map_err(|error| EngineError(error.to_string()))?;
+        let component_linker =
+            component::base_linker(&engine.engine).map_err(|error| EngineError(error.to_string()))?;
         Ok(Arc::new(Self {
             linker,
+            component_linker,
             started: Instant::now(),
             engine,
             services,

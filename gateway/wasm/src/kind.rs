@@ -1,13 +1,15 @@
 //! A filter as a kind of plugin.
 
-use crate::abi::instance::Instance;
+use crate::abi::instance::{Callback, Instance, ModuleVm};
+use crate::abi::linker::{self, ModuleCode};
 use crate::background;
-use crate::generation::{Generation, Passage};
+use crate::component::{self, ComponentCode, ComponentRun, ComponentVm};
+use crate::generation::{Bound, Generation, Passage};
 use crate::host::{FailureKind, FilterHost};
 use crate::meta::FilterMeta;
-use crate::module::{FilterModule, LoadError};
-use crate::options::{FailurePolicy, FilterOptions, Resume};
-use crate::pool::{NoInstance, WorkerPool};
+use crate::module::{Code, FilterModule, LoadError};
+use crate::options::{FilterOptions, Resume};
+use crate::pool::{Lease, Vm, WorkerPool};
 use crate::run::Run;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -17,7 +19,6 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use tidegate_model::schema::{self, RecordSchema};
-use tidegate_plugin::kind::Fault;
 use tidegate_plugin::{
     BuildCx, BuildError, Exchange, Filter, FilterFault, FilterNeeds, FilterRun, Kind, Phase, PhaseSet, Plugin,
 };
@@ -98,28 +99,44 @@ impl FilterKind {
             Value::String(text) => Bytes::copy_from_slice(text.as_bytes()),
             other => Bytes::from(other.to_string()),
         };
+        let refuse = |error: LoadError| fault("", error.to_string());
         let generation = Generation::new(
             &self.host,
             &self.shared_name,
-            &self.module,
+            self.module.initial_memory_bytes,
             configuration,
             options,
         )
-        .map_err(|error: LoadError| fault("", error.to_string()))?;
-        if !generation.module.unknown_imports.is_empty() {
-            tracing::warn!(
-                filter = self.name,
-                imports = generation.module.unknown_imports.join(", "),
-                "a filter imports functions that nobody knows: calling them fails"
-            );
-        }
+        .map_err(refuse)?;
         let generation = Arc::new(generation);
         let pulse = self.host.engine.ticker.pulse();
-        let canary = Instance::boot(&generation, pulse);
-        canary
-            .map(|mut canary| canary.shut_down())
-            .map_err(|error| fault("", error.to_string()))?;
-        Ok(Arc::new(WasmFilter { generation }))
+        let front = match &self.module.code {
+            Code::Module(core) => {
+                let code = linker::link(&self.host.linker, core, &generation.options).map_err(refuse)?;
+                if !code.unknown_imports.is_empty() {
+                    tracing::warn!(
+                        filter = self.name,
+                        imports = code.unknown_imports.join(", "),
+                        "a filter imports functions that nobody knows: calling them fails"
+                    );
+                }
+                let generation = Arc::clone(&generation);
+                let bound = Arc::new(Bound { generation, code });
+                let canary = Instance::boot(&bound, pulse);
+                canary
+                    .map(|mut canary| canary.shut_down())
+                    .map_err(|error| fault("", error.to_string()))?;
+                Front::Module(bound)
+            }
+            Code::Component(component) => {
+                let code = ComponentCode::link(&generation, component).map_err(refuse)?;
+                let generation = Arc::clone(&generation);
+                let bound = Arc::new(Bound { generation, code });
+                ComponentVm::boot(&bound, pulse).map_err(|error| fault("", error.to_string()))?;
+                Front::Component(bound)
+            }
+        };
+        Ok(Arc::new(WasmFilter { generation, front }))
     }
 }
 
@@ -235,13 +252,16 @@ impl Kind for FilterKind {
 /// A filter with a configuration, in service as long as a snapshot holds it.
 pub struct WasmFilter {
     generation: Arc<Generation>,
+    front: Front,
+}
+
+/// Its code, by front end.
+enum Front {
+    Module(Arc<Bound<ModuleCode>>),
+    Component(Arc<Bound<ComponentCode>>),
 }
 
 impl WasmFilter {
-    pub(crate) const fn generation(&self) -> &Arc<Generation> {
-        &self.generation
-    }
-
     /// The filter's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -268,21 +288,18 @@ impl WasmFilter {
     /// Instances on the calling worker.
     #[must_use]
     pub fn live_instances(&self) -> usize {
-        WorkerPool::of(&self.generation).live()
+        match &self.front {
+            Front::Module(bound) => WorkerPool::<ModuleVm>::of(bound).live(),
+            Front::Component(bound) => WorkerPool::<ComponentVm>::of(bound).live(),
+        }
     }
 
-    fn refusal(
-        &self,
-        status: StatusCode,
-        retry_after: Option<u32>,
-        message: &str,
-    ) -> Option<Box<FilterFault>> {
-        (self.generation.options.failure_policy == FailurePolicy::Closed).then(|| {
-            Box::new(FilterFault {
-                status,
-                retry_after,
-                fault: Fault::plugin(format!("filter {}: {message}", self.generation.name)),
-            })
+    /// An instance; `None`: the exchange goes on without the filter.
+    fn lease<V: Vm>(&self, bound: &Arc<Bound<V::Code>>) -> Result<Option<Lease<V>>, Box<FilterFault>> {
+        let lease = WorkerPool::<V>::of(bound).lease();
+        lease.map(Some).or_else(|error| {
+            let refusal = self.generation.without_instance(error);
+            refusal.map_or(Ok(None), Err)
         })
     }
 }
@@ -301,57 +318,66 @@ impl Plugin for WasmFilter {
 
 impl Filter for WasmFilter {
     fn needs(&self) -> FilterNeeds {
-        let has =
-            |callback: &str| self.generation.module.has(callback) && self.generation.options.grants(callback);
-        FilterNeeds {
-            request_body: has("proxy_on_request_body"),
-            request_trailers: has("proxy_on_request_trailers"),
-            response_body: has("proxy_on_response_body"),
-            response_trailers: has("proxy_on_response_trailers"),
+        match &self.front {
+            Front::Module(bound) => {
+                let has = |callback: Callback| {
+                    bound.code.has(callback) && self.generation.options.grants(callback.name())
+                };
+                FilterNeeds {
+                    request_body: has(Callback::RequestBody),
+                    request_trailers: has(Callback::RequestTrailers),
+                    response_body: has(Callback::ResponseBody),
+                    response_trailers: has(Callback::ResponseTrailers),
+                }
+            }
+            Front::Component(bound) => bound.code.phases().needs(),
         }
     }
 
     fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>> {
-        let generation = &self.generation;
-        if let Passage::Tripped(pause) = generation.circuit.ask() {
+        if let Passage::Tripped(pause) = self.generation.circuit.ask() {
             let seconds = u32::try_from(pause.as_secs())
                 .unwrap_or(u32::MAX)
                 .saturating_add(1);
-            let refusal = self.refusal(
+            let refusal = self.generation.refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Some(seconds),
                 "it is out of service",
             );
             return refusal.map_or(Ok(None), Err);
         }
-        let lease = match WorkerPool::of(generation).lease() {
-            Ok(lease) => lease,
-            Err(NoInstance::Busy(live)) => {
-                if generation.may_warn() {
-                    tracing::warn!(filter = self.name(), live, "all instances of a filter are in use");
+        match &self.front {
+            Front::Module(bound) => {
+                let Some(lease) = self.lease(bound)? else {
+                    return Ok(None);
+                };
+                match Run::start(lease, x) {
+                    Ok(run) => Ok(Some(Box::new(run))),
+                    Err(refusal) => refusal.map_or(Ok(None), Err),
                 }
-                let refusal = self.refusal(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    None,
-                    "all its instances are in use",
-                );
-                return refusal.map_or(Ok(None), Err);
             }
-            Err(NoInstance::Boot(error)) => {
-                generation.count_failure(FailureKind::Host);
-                generation.circuit.fail();
-                tracing::error!(filter = self.name(), %error, "a filter cannot be started");
-                let refusal = self.refusal(StatusCode::INTERNAL_SERVER_ERROR, None, "it cannot be started");
-                return refusal.map_or(Ok(None), Err);
-            }
-        };
-        match Run::start(lease, x) {
-            Ok(run) => Ok(Some(Box::new(run))),
-            Err(refusal) => refusal.map_or(Ok(None), Err),
+            // It takes its instances when its callbacks run.
+            Front::Component(bound) => Ok(Some(Box::new(ComponentRun::start(bound)))),
         }
     }
 
     fn background(self: Arc<Self>, worker: usize) -> Option<LocalBoxFuture<'static, ()>> {
-        Some(Box::pin(background::drive(self, worker)))
+        match &self.front {
+            Front::Module(bound) => {
+                let driven = background::drive(Arc::clone(bound), worker);
+                // The filter is held for as long: it retires when it is dropped.
+                Some(Box::pin(async move {
+                    driven.await;
+                    drop(self);
+                }))
+            }
+            Front::Component(bound) => {
+                let driven = component::background::drive(Arc::clone(bound), worker);
+                Some(Box::pin(async move {
+                    driven.await;
+                    drop(self);
+                }))
+            }
+        }
     }
 }

@@ -6,7 +6,8 @@
 //!   exchange ─► Filter::start ─► WorkerPool::lease ─► Run ─► Instance (guest) ◄─► host functions on State
 //! ```
 //!
-//! `engine`, `artefacts`, `limits`, `host` and `pool` know no ABI; `abi` is the front end for proxy-wasm.
+//! `engine`, `artefacts`, `limits`, `host`, `generation` and `pool` know no ABI. There are two front ends: `abi`, with
+//! `run`, for proxy-wasm modules, and `component` for components of the package `tidegate:filter`.
 //!
 //! Knows nothing of sockets, of the plan or of where modules come from. Calls leave through
 //! [`tidegate_plugin::filter::Outbound`]. wasmtime's types do not leave this crate.
@@ -19,16 +20,21 @@ mod abi;
 mod absent;
 mod artefacts;
 mod background;
+mod component;
+mod deadline;
 mod engine;
+mod failure;
 mod generation;
 mod host;
 mod kind;
 mod limits;
+mod log;
 mod meta;
 mod module;
 mod options;
 mod pool;
 mod run;
+mod scope;
 pub mod testing;
 
 pub use abi::choice::{UpstreamChoice, upstream_choice};
@@ -40,6 +46,6 @@ pub use kind::{FilterKind, WasmFilter};
 pub use meta::{FilterMeta, MetaError};
 pub use module::{AbiVersion, FilterModule, LoadError, ModuleLimits};
 pub use options::{
-    BadPointer, FailurePolicy, FilterOptions, HeadersPause, Isolation, PropertyEncoding, Resume,
+    BadPointer, FailurePolicy, FilterOptions, HeadersPause, Isolation, Permission, PropertyEncoding, Resume,
 };
 pub use pool::sweep;

@@ -10,8 +10,12 @@ pub(crate) struct Limiter {
     held: usize,
     total: Arc<AtomicUsize>,
     max_total: usize,
+    max_parts: usize,
     pub(crate) denied: u32,
 }
+
+/// Instances and tables of the parts that a component is made of.
+const MAX_COMPONENT_PARTS: usize = 64;
 
 const MAX_TABLE_ELEMENTS: usize = 20_000;
 
@@ -22,8 +26,16 @@ impl Limiter {
             held: 0,
             total,
             max_total,
+            max_parts: 1,
             denied: 0,
         }
+    }
+
+    /// For a component: several modules, of which one or few have a memory.
+    pub(crate) fn for_component(max_memory: usize, total: Arc<AtomicUsize>, max_total: usize) -> Self {
+        let mut limiter = Self::new(max_memory, total, max_total);
+        limiter.max_parts = MAX_COMPONENT_PARTS;
+        limiter
     }
 
     /// Bytes of memory that the instance has.
@@ -40,7 +52,8 @@ impl ResourceLimiter for Limiter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
-        if desired > self.max_memory {
+        // All memories of a component count together.
+        if self.held.saturating_add(more) > self.max_memory {
             self.denied += 1;
             return Ok(false);
         }
@@ -64,15 +77,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.max_parts
     }
 
     fn memories(&self) -> usize {
-        1
+        self.max_parts
     }
 
     fn tables(&self) -> usize {
-        4
+        self.max_parts.max(4)
     }
 }
 

@@ -3,34 +3,38 @@
 mod sections;
 
 use crate::abi::linker;
-use crate::artefacts::{self, ArtefactCache, ModuleDigest, Origin};
+use crate::artefacts::{self, Artefact, ArtefactCache, ModuleDigest, Origin};
+use crate::component::FilterComponent;
 use crate::engine::FilterEngine;
+use wasmtime::component::Component;
 use wasmtime::{ExternType, FuncType, Module, ModuleExport, ValType};
 
-/// Version of the proxy-wasm ABI that a module declares.
+/// What a filter speaks with its host: a version of the proxy-wasm ABI that a module declares, or of the component package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the versions")]
 pub enum AbiVersion {
     V0_1_0,
     V0_2_0,
     V0_2_1,
+    Component0_1,
 }
 
 impl AbiVersion {
-    /// `0.2.1`.
+    /// `0.2.1`, or `tidegate:filter@0.1.0`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V0_1_0 => "0.1.0",
             Self::V0_2_0 => "0.2.0",
             Self::V0_2_1 => "0.2.1",
+            Self::Component0_1 => "tidegate:filter@0.1.0",
         }
     }
 }
 
-/// A module that is fit to be a filter, compiled.
+/// A module or component that is fit to be a filter, compiled.
 pub struct FilterModule {
-    pub(crate) module: Module,
+    pub(crate) code: Code,
     /// Digest of its bytes.
     pub digest: ModuleDigest,
     /// Length of its bytes.
@@ -41,13 +45,32 @@ pub struct FilterModule {
     pub is_rust: bool,
     /// Imports that no host function answers, as `module.name`.
     pub unknown_imports: Vec<String>,
-    /// Callbacks that it exports.
+    /// Callbacks that it exports; a component's phases.
     pub callbacks: Vec<&'static str>,
     /// Bytes of memory that an instance has at its start.
     pub initial_memory_bytes: u64,
     /// Where its compiled form came from.
     pub origin: Origin,
+}
+
+/// Compiled code, by front end.
+pub(crate) enum Code {
+    Module(Box<CoreModule>),
+    Component(FilterComponent),
+}
+
+/// A proxy-wasm module.
+pub(crate) struct CoreModule {
+    pub(crate) module: Module,
     pub(crate) exports: [Option<ModuleExport>; CALLBACKS.len()],
+    pub(crate) abi: AbiVersion,
+    pub(crate) is_rust: bool,
+}
+
+/// What the first eight bytes tell.
+enum Preamble {
+    Module,
+    Component,
 }
 
 /// Why a file is not a filter.
@@ -58,8 +81,14 @@ pub enum LoadError {
     TooLarge { size: usize, max: usize },
     #[error("not a WebAssembly module: it does not begin with `\\0asm`")]
     NotWasm,
-    #[error("this is a component; components are not taken here, a proxy-wasm module is expected")]
-    Component,
+    #[error("the component exports no `tidegate:filter/lifecycle@0.1.0`: it is not a filter")]
+    NoLifecycle,
+    #[error("the component exports no phase of `tidegate:filter@0.1.0`; it has to take part in at least one")]
+    NoPhase,
+    #[error("the component imports {0}, which this gateway does not offer")]
+    UnknownImports(String),
+    #[error("the component does not fit `tidegate:filter@0.1.0`: {0}")]
+    World(String),
     #[error("WebAssembly version {0} is not supported, only 1")]
     Version(u32),
     #[error("the module is broken: {0}")]
@@ -157,64 +186,106 @@ impl FilterModule {
         wasm: &[u8],
         limits: ModuleLimits,
     ) -> Result<Self, LoadError> {
-        check_preamble(wasm, limits)?;
         let digest = artefacts::digest(wasm);
-        let (module, origin) = match cache {
-            Some(cache) => cache.module(engine, wasm, &digest).map_err(LoadError::Broken)?,
-            None => (
-                artefacts::compile(engine, wasm).map_err(LoadError::Broken)?,
-                Origin::Compiled,
-            ),
-        };
+        match check_preamble(wasm, limits)? {
+            Preamble::Module => Self::load_module(engine, cache, (wasm, digest), limits),
+            Preamble::Component => Self::load_component(engine, cache, (wasm, digest)),
+        }
+    }
+
+    fn load_module(
+        engine: &FilterEngine,
+        cache: Option<&ArtefactCache>,
+        (wasm, digest): (&[u8], ModuleDigest),
+        limits: ModuleLimits,
+    ) -> Result<Self, LoadError> {
+        let (module, origin) = compiled::<Module>(engine, cache, (wasm, digest))?;
         let abi = abi_version(&module)?;
         let initial_memory_bytes = check_memory(&module, limits)?;
         check_imports(&module)?;
         let callbacks = check_callbacks(&module)?;
         check_allocator(&module)?;
+        let is_rust = sections::is_made_by_rustc(wasm);
         Ok(Self {
             digest,
             size: wasm.len(),
             abi,
-            is_rust: sections::is_made_by_rustc(wasm),
-            unknown_imports: Vec::new(),
+            is_rust,
+            unknown_imports: linker::unknown(&module),
             callbacks,
             initial_memory_bytes,
             origin,
-            exports: CALLBACKS.map(|(name, ..)| module.get_export_index(name)),
-            module,
+            code: Code::Module(Box::new(CoreModule {
+                exports: CALLBACKS.map(|(name, ..)| module.get_export_index(name)),
+                module,
+                abi,
+                is_rust,
+            })),
+        })
+    }
+
+    fn load_component(
+        engine: &FilterEngine,
+        cache: Option<&ArtefactCache>,
+        (wasm, digest): (&[u8], ModuleDigest),
+    ) -> Result<Self, LoadError> {
+        let (component, origin) = compiled::<Component>(engine, cache, (wasm, digest))?;
+        let component = FilterComponent::check(component)?;
+        Ok(Self {
+            digest,
+            size: wasm.len(),
+            abi: AbiVersion::Component0_1,
+            is_rust: false,
+            unknown_imports: Vec::new(),
+            callbacks: component.phases.names().collect(),
+            initial_memory_bytes: component.initial_memory_bytes(),
+            origin,
+            code: Code::Component(component),
         })
     }
 
     /// Every import as `module.name`, with whether the host has a function for it.
     pub fn imports(&self) -> impl Iterator<Item = (String, bool)> {
-        self.module.imports().map(|import| {
-            let (module, name) = (import.module(), import.name());
-            (format!("{module}.{name}"), linker::knows(module, name))
-        })
+        let imports: Vec<_> = match &self.code {
+            Code::Module(core) => {
+                let imports = core.module.imports().map(|import| {
+                    let (module, name) = (import.module(), import.name());
+                    (format!("{module}.{name}"), linker::knows(module, name))
+                });
+                imports.collect()
+            }
+            Code::Component(component) => component.imports().map(|name| (name, true)).collect(),
+        };
+        imports.into_iter()
     }
 
     /// Names of all exports.
-    pub fn exports(&self) -> impl Iterator<Item = &str> {
-        self.module.exports().map(|export| export.name())
-    }
-
-    pub(crate) fn has(&self, callback: &str) -> bool {
-        self.callbacks.contains(&callback)
-    }
-
-    /// The same compiled module, to be bound another time.
-    pub(crate) fn share(&self) -> Self {
-        Self {
-            module: self.module.clone(),
-            callbacks: self.callbacks.clone(),
-            unknown_imports: self.unknown_imports.clone(),
-            exports: self.exports,
-            ..*self
-        }
+    pub fn exports(&self) -> impl Iterator<Item = String> {
+        let exports: Vec<_> = match &self.code {
+            Code::Module(core) => core
+                .module
+                .exports()
+                .map(|export| export.name().to_owned())
+                .collect(),
+            Code::Component(component) => component.exports().collect(),
+        };
+        exports.into_iter()
     }
 }
 
-fn check_preamble(wasm: &[u8], limits: ModuleLimits) -> Result<(), LoadError> {
+fn compiled<A: Artefact>(
+    engine: &FilterEngine,
+    cache: Option<&ArtefactCache>,
+    (wasm, digest): (&[u8], ModuleDigest),
+) -> Result<(A, Origin), LoadError> {
+    let compiled = match cache {
+        Some(cache) => cache.artefact(engine, wasm, &digest),
+        None => A::compile(&engine.engine, wasm).map(|code| (code, Origin::Compiled)),
+    };
+    compiled.map_err(LoadError::Broken)
+}
+
+fn check_preamble(wasm: &[u8], limits: ModuleLimits) -> Result<Preamble, LoadError> {
     if wasm.len() > limits.max_module_bytes {
         return Err(LoadError::TooLarge {
             size: wasm.len(),
@@ -225,8 +296,8 @@ fn check_preamble(wasm: &[u8], limits: ModuleLimits) -> Result<(), LoadError> {
         return Err(LoadError::NotWasm);
     };
     match rest.first_chunk::<4>() {
-        Some([1, 0, 0, 0]) => Ok(()),
-        Some([_, _, 1, 0]) => Err(LoadError::Component),
+        Some([1, 0, 0, 0]) => Ok(Preamble::Module),
+        Some([13, 0, 1, 0]) => Ok(Preamble::Component),
         Some(version) => Err(LoadError::Version(u32::from_le_bytes(*version))),
         None => Err(LoadError::Broken(
             "it ends within its first eight bytes".to_owned(),

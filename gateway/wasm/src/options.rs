@@ -71,6 +71,16 @@ pub enum BadPointer {
     Status,
 }
 
+/// An interface of components that is withheld unless it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are those of the interfaces")]
+pub enum Permission {
+    Kv,
+    Outbound,
+    Secrets,
+}
+
 /// Options of one attachment. Every bound is inclusive.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -125,6 +135,8 @@ pub struct FilterOptions {
     pub strict_phases: bool,
     /// Host functions and callbacks that the filter may use; absent: all.
     pub capabilities: Option<BTreeSet<String>>,
+    /// What a component may use beyond the exchange; see [`Permission`].
+    pub permissions: BTreeSet<Permission>,
     /// Targets that it may call; absent: all that the gateway allows.
     pub allowed_hosts: Option<BTreeSet<String>>,
     /// Environment variables that the guest sees.
@@ -135,6 +147,8 @@ pub struct FilterOptions {
     pub root_id: String,
     /// Configuration that the guest sees while its VM starts.
     pub vm_configuration: String,
+    /// Time between two ticks of a component, in milliseconds; at least 10.
+    pub tick_interval_ms: u64,
     /// Whether every worker ticks; otherwise the first alone.
     pub tick_per_worker: bool,
 }
@@ -167,11 +181,13 @@ impl Default for FilterOptions {
             bad_pointer: BadPointer::default(),
             strict_phases: false,
             capabilities: None,
+            permissions: BTreeSet::new(),
             allowed_hosts: None,
             environment: BTreeMap::new(),
             vm_id: None,
             root_id: String::new(),
             vm_configuration: String::new(),
+            tick_interval_ms: 1_000,
             tick_per_worker: false,
         }
     }

@@ -3,39 +3,74 @@
 //! Instances belong to the thread that made them; nothing here is shared. An instance that is used serves one exchange
 //! (`pooled`, `request`) or all of the worker's (`shared`). The one used last is used next: its memory is in the caches.
 
-use crate::abi::instance::{BootError, Failure, Instance};
-use crate::abi::state::NewCall;
-use crate::background::Lingering;
 use crate::engine::Pulse;
-use crate::generation::{Generation, retirements};
+use crate::failure::BootError;
+use crate::generation::{Bound, Generation, retirements};
 use crate::options::Isolation;
+use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::thread::LocalKey;
+use std::time::{Duration, Instant};
 
-pub(crate) type Vm = Rc<RefCell<Instance>>;
+/// A front end's instance, as pools keep it.
+pub(crate) trait Vm: Clone + 'static {
+    /// What a generation is bound to.
+    type Code: 'static;
+    /// What a worker keeps beside its instances.
+    type Beside: Default;
+
+    fn boot(bound: &Arc<Bound<Self::Code>>, pulse: Rc<Pulse>) -> Result<Self, BootError>;
+    /// `None`: it failed, or it is gone.
+    fn wear(&self) -> Option<Wear>;
+    /// What the last exchange left behind goes.
+    fn clean(&self);
+    /// The guest is told that it ends, as far as it can be.
+    fn shut_down(&self);
+    /// All pools of this thread.
+    fn pools() -> &'static LocalKey<RefCell<Pools<Self>>>;
+
+    /// The instance of all exchanges, with isolation `shared`.
+    fn shared(pool: &WorkerPool<Self>) -> Result<Self, NoInstance> {
+        pool.boot()
+    }
+    /// Takes it away.
+    fn take_shared(_beside: &Self::Beside) -> Option<Self> {
+        None
+    }
+}
+
+/// By id of their generation.
+pub(crate) type Pools<V> = HashMap<u64, Rc<WorkerPool<V>>, foldhash::fast::RandomState>;
+
+/// How much an instance was used.
+pub(crate) struct Wear {
+    /// Exchanges, or callbacks.
+    pub(crate) uses: u32,
+    /// Bytes of memory.
+    pub(crate) held: usize,
+    pub(crate) born: Instant,
+}
 
 /// Instances of one generation on one worker.
-pub(crate) struct WorkerPool {
-    generation: Arc<Generation>,
+pub(crate) struct WorkerPool<V: Vm> {
+    bound: Arc<Bound<V::Code>>,
     pulse: Rc<Pulse>,
-    free: RefCell<Vec<Vm>>,
-    shared: RefCell<Option<Vm>>,
+    free: RefCell<Vec<V>>,
     live: Cell<usize>,
+    pub(crate) beside: V::Beside,
     /// What goes on after its exchange ended.
-    pub(crate) lingering: RefCell<Vec<Lingering>>,
-    /// Calls of the shared instance's plugin context.
-    pub(crate) root_calls: RefCell<Vec<NewCall>>,
+    lingering: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// A hold on an instance, given back when dropped.
-pub(crate) struct Lease {
-    pool: Rc<WorkerPool>,
-    vm: Vm,
+pub(crate) struct Lease<V: Vm> {
+    pool: Rc<WorkerPool<V>>,
+    vm: V,
 }
 
 /// Why there is no instance.
@@ -46,24 +81,22 @@ pub(crate) enum NoInstance {
 }
 
 thread_local! {
-    static POOLS: RefCell<HashMap<u64, Rc<WorkerPool>, foldhash::fast::RandomState>> = RefCell::default();
     static SEEN_RETIREMENTS: Cell<u64> = const { Cell::new(0) };
 }
 
-impl WorkerPool {
+impl<V: Vm> WorkerPool<V> {
     /// This worker's pool for a generation.
-    pub(crate) fn of(generation: &Arc<Generation>) -> Rc<Self> {
+    pub(crate) fn of(bound: &Arc<Bound<V::Code>>) -> Rc<Self> {
         sweep();
-        POOLS.with_borrow_mut(|pools| {
-            let pool = pools.entry(generation.id).or_insert_with(|| {
+        V::pools().with_borrow_mut(|pools| {
+            let pool = pools.entry(bound.generation.id).or_insert_with(|| {
                 Rc::new(Self {
-                    generation: Arc::clone(generation),
-                    pulse: generation.host.engine.ticker.pulse(),
+                    bound: Arc::clone(bound),
+                    pulse: bound.generation.host.engine.ticker.pulse(),
                     free: RefCell::default(),
-                    shared: RefCell::default(),
                     live: Cell::new(0),
+                    beside: V::Beside::default(),
                     lingering: RefCell::default(),
-                    root_calls: RefCell::default(),
                     waker: RefCell::default(),
                 })
             });
@@ -71,14 +104,18 @@ impl WorkerPool {
         })
     }
 
-    pub(crate) const fn generation(&self) -> &Arc<Generation> {
-        &self.generation
+    pub(crate) fn generation(&self) -> &Arc<Generation> {
+        &self.bound.generation
+    }
+
+    pub(crate) const fn pulse(&self) -> &Rc<Pulse> {
+        &self.pulse
     }
 
     /// An instance for one exchange.
-    pub(crate) fn lease(self: &Rc<Self>) -> Result<Lease, NoInstance> {
-        let vm = match self.generation.options.isolation {
-            Isolation::Shared => self.shared_instance()?,
+    pub(crate) fn lease(self: &Rc<Self>) -> Result<Lease<V>, NoInstance> {
+        let vm = match self.generation().options.isolation {
+            Isolation::Shared => V::shared(self)?,
             Isolation::Pooled => match self.free.borrow_mut().pop() {
                 Some(vm) => vm,
                 None => self.boot()?,
@@ -91,63 +128,59 @@ impl WorkerPool {
         })
     }
 
-    fn shared_instance(self: &Rc<Self>) -> Result<Vm, NoInstance> {
-        let mut shared = self.shared.borrow_mut();
-        if let Some(vm) = shared.as_ref()
-            && !vm.borrow().is_poisoned
-        {
-            return Ok(Rc::clone(vm));
+    pub(crate) fn boot(&self) -> Result<V, NoInstance> {
+        let live = self.live.get();
+        if live >= self.generation().options.max_instances_per_worker {
+            return Err(NoInstance::Busy(live));
         }
-        // The streams of a failed instance hold it until they notice.
-        if shared.take().is_some() {
-            self.live.set(self.live.get().saturating_sub(1));
-        }
-        let vm = self.boot()?;
-        *shared = Some(Rc::clone(&vm));
+        let vm = V::boot(&self.bound, Rc::clone(&self.pulse)).map_err(NoInstance::Boot)?;
+        self.live.set(live + 1);
         Ok(vm)
     }
 
-    fn boot(&self) -> Result<Vm, NoInstance> {
-        let live = self.live.get();
-        if live >= self.generation.options.max_instances_per_worker {
-            return Err(NoInstance::Busy(live));
-        }
-        let instance = Instance::boot(&self.generation, Rc::clone(&self.pulse)).map_err(NoInstance::Boot)?;
-        self.live.set(live + 1);
-        Ok(Rc::new(RefCell::new(instance)))
+    /// An instance is gone.
+    pub(crate) fn count_out(&self) {
+        self.live.set(self.live.get().saturating_sub(1));
     }
 
-    fn give_back(&self, vm: Vm) {
-        let options = &self.generation.options;
+    fn give_back(&self, vm: V) {
+        let options = &self.generation().options;
         if options.isolation == Isolation::Shared {
             return;
         }
-        let keeps = {
-            let mut instance = vm.borrow_mut();
-            let is_fit = options.isolation == Isolation::Pooled
-                && !instance.is_poisoned
-                && !self.generation.is_retired()
-                && instance.uses < options.recycle_requests
-                && instance.state().limiter.held() <= options.recycle_memory_bytes
-                && instance.born.elapsed() < Duration::from_secs(options.recycle_seconds);
-            if is_fit {
-                instance.state().calls.clear();
-            } else {
-                instance.shut_down();
-            }
-            is_fit
-        };
-        if keeps {
+        let is_fit = options.isolation == Isolation::Pooled
+            && !self.generation().is_retired()
+            && vm.wear().is_some_and(|wear| {
+                wear.uses < options.recycle_requests
+                    && wear.held <= options.recycle_memory_bytes
+                    && wear.born.elapsed() < Duration::from_secs(options.recycle_seconds)
+            });
+        if is_fit {
+            vm.clean();
             self.free.borrow_mut().push(vm);
         } else {
-            self.live.set(self.live.get().saturating_sub(1));
+            vm.shut_down();
+            self.count_out();
         }
     }
 
     /// Hands something over to the filter's background future.
-    pub(crate) fn linger(&self, lingering: Lingering) {
-        self.lingering.borrow_mut().push(lingering);
+    pub(crate) fn linger(&self, lingering: impl Future<Output = ()> + 'static) {
+        self.lingering.borrow_mut().push(Box::pin(lingering));
         self.wake();
+    }
+
+    /// How much was handed over and has not ended.
+    pub(crate) fn lingering(&self) -> usize {
+        self.lingering.borrow().len()
+    }
+
+    pub(crate) fn poll_lingering(&self, cx: &mut Context<'_>) {
+        self.set_waker(cx.waker());
+        // Taken out: an instance that ends may hand over more.
+        let mut all = std::mem::take(&mut *self.lingering.borrow_mut());
+        all.retain_mut(|lingering| matches!(lingering.as_mut().poll(cx), Poll::Pending));
+        self.lingering.borrow_mut().append(&mut all);
     }
 
     pub(crate) fn wake(&self) {
@@ -170,29 +203,26 @@ impl WorkerPool {
 
     fn empty(&self) {
         let free = std::mem::take(&mut *self.free.borrow_mut());
-        let shared = self.shared.borrow_mut().take();
-        for vm in free.into_iter().chain(shared) {
-            self.live.set(self.live.get().saturating_sub(1));
-            if let Ok(mut instance) = vm.try_borrow_mut() {
-                instance.shut_down();
-            }
+        for vm in free.into_iter().chain(V::take_shared(&self.beside)) {
+            self.count_out();
+            vm.shut_down();
         }
     }
 }
 
-impl Lease {
-    pub(crate) fn vm(&self) -> &Vm {
+impl<V: Vm> Lease<V> {
+    pub(crate) const fn vm(&self) -> &V {
         &self.vm
     }
 
-    pub(crate) fn pool(&self) -> &Rc<WorkerPool> {
+    pub(crate) const fn pool(&self) -> &Rc<WorkerPool<V>> {
         &self.pool
     }
 }
 
-impl Drop for Lease {
+impl<V: Vm> Drop for Lease<V> {
     fn drop(&mut self) {
-        self.pool.give_back(Rc::clone(&self.vm));
+        self.pool.give_back(self.vm.clone());
     }
 }
 
@@ -204,9 +234,14 @@ pub fn sweep() {
         return;
     }
     SEEN_RETIREMENTS.set(now);
-    let retired: Vec<_> = POOLS.with_borrow_mut(|pools| {
+    sweep_of::<crate::abi::instance::ModuleVm>();
+    sweep_of::<crate::component::ComponentVm>();
+}
+
+fn sweep_of<V: Vm>() {
+    let retired: Vec<_> = V::pools().with_borrow_mut(|pools| {
         pools
-            .extract_if(|_, pool| pool.generation.is_retired())
+            .extract_if(|_, pool| pool.generation().is_retired())
             .map(|(_, pool)| pool)
             .collect()
     });
@@ -214,27 +249,4 @@ pub fn sweep() {
     for pool in retired {
         pool.empty();
     }
-}
-
-/// Writes a failure down: log, counters, the list for operators, the circuit.
-pub(crate) fn note_failure(vm: &mut Instance, failure: Failure, request_id: Option<String>) {
-    let generation = Arc::clone(&vm.generation);
-    generation.count_failure(failure.kind);
-    let has_tripped = generation.circuit.fail();
-    tracing::error!(
-        filter = &*generation.name,
-        callback = failure.callback.name(),
-        kind = failure.kind.as_str(),
-        request_id,
-        report = failure.report,
-        "a filter failed"
-    );
-    if has_tripped {
-        tracing::error!(
-            filter = &*generation.name,
-            "a filter is out of service: it failed too often"
-        );
-    }
-    let record = failure.record(vm.state(), request_id);
-    generation.host.note_failure(record);
 }

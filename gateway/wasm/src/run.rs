@@ -1,29 +1,28 @@
 //! A filter's part in one exchange: turns the runner's calls into callbacks, and their answers into what goes on.
 
 mod calls;
+mod ending;
+mod events;
 
-use crate::abi::instance::{Failure, Instance};
+use crate::abi::instance::{Instance, ModuleVm};
 use crate::abi::state::{Head, Lane};
-use crate::background::Lingering;
-use crate::options::{FailurePolicy, HeadersPause, Resume};
-use crate::pool::{Lease, WorkerPool, note_failure};
+use crate::failure::Failure;
+use crate::options::HeadersPause;
+use crate::pool::{Lease, WorkerPool};
 use bytes::Bytes;
 pub(crate) use calls::{Calls, deliver};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tidegate_plugin::kind::{Fault, Side};
 use tidegate_plugin::{Direction, Exchange, FilterEvent, FilterFault, FilterRun, Flow, Hold};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 /// One exchange on one instance.
 pub(crate) struct Run {
-    lease: Option<Lease>,
-    pool: Rc<WorkerPool>,
+    lease: Option<Lease<ModuleVm>>,
+    pool: Rc<WorkerPool<ModuleVm>>,
     stream: u32,
     calls: Calls,
     /// Ends a pause that takes too long.
@@ -50,7 +49,7 @@ enum Part {
 const BOTH: [Direction; 2] = [Direction::Request, Direction::Response];
 
 impl Run {
-    pub(crate) fn start(lease: Lease, x: &mut Exchange) -> Result<Self, Option<Box<FilterFault>>> {
+    pub(crate) fn start(lease: Lease<ModuleVm>, x: &mut Exchange) -> Result<Self, Option<Box<FilterFault>>> {
         let mut run = Self {
             pool: Rc::clone(lease.pool()),
             lease: Some(lease),
@@ -81,14 +80,7 @@ impl Run {
             return None;
         }
         self.give_up();
-        Some(self.verdict(FilterFault {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            retry_after: None,
-            fault: Fault::plugin(format!(
-                "filter {}: its shared instance failed",
-                self.pool.generation().name
-            )),
-        }))
+        Some(self.verdict(StatusCode::INTERNAL_SERVER_ERROR, "its shared instance failed"))
     }
 
     /// Runs a callback and obeys its answer.
@@ -197,26 +189,18 @@ impl Run {
     /// Writes the failure down and leaves the instance. `None`: the exchange goes on without the filter.
     fn fail(&mut self, failure: Failure, x: &Exchange) -> Option<Box<FilterFault>> {
         let request_id = x.request_id.to_str().ok().map(str::to_owned);
-        let message = format!(
-            "filter {}: {} in {}",
-            self.pool.generation().name,
-            failure.kind.as_str(),
-            failure.callback.name()
-        );
-        self.with(|vm| note_failure(vm, failure, request_id));
+        let message = failure.summary();
+        failure.note(self.pool.generation(), request_id);
         self.give_up();
-        let fault = FilterFault {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            retry_after: None,
-            fault: Fault::plugin(message),
-        };
-        (self.pool.generation().options.failure_policy == FailurePolicy::Closed).then(|| Box::new(fault))
+        self.pool
+            .generation()
+            .refusal(StatusCode::INTERNAL_SERVER_ERROR, None, &message)
     }
 
-    fn verdict(&self, fault: FilterFault) -> Flow {
-        match self.pool.generation().options.failure_policy {
-            FailurePolicy::Closed => Flow::Fail(Box::new(fault)),
-            FailurePolicy::Open => Flow::Continue,
+    fn verdict(&self, status: StatusCode, message: &str) -> Flow {
+        match self.pool.generation().refusal(status, None, message) {
+            Some(fault) => Flow::Fail(fault),
+            None => Flow::Continue,
         }
     }
 
@@ -303,18 +287,7 @@ impl Run {
             Direction::Request => StatusCode::PAYLOAD_TOO_LARGE,
             Direction::Response => StatusCode::BAD_GATEWAY,
         };
-        self.verdict(FilterFault {
-            status,
-            retry_after: None,
-            fault: Fault {
-                side: Side::Plugin,
-                message: format!(
-                    "filter {}: it holds back more of a body than it may",
-                    self.pool.generation().name
-                ),
-                is_retryable: false,
-            },
-        })
+        self.verdict(status, "it holds back more of a body than it may")
     }
 
     fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
@@ -336,165 +309,6 @@ impl Run {
         self.drive(x, (direction, Part::Trailers), |vm, id, x| {
             vm.trailers(id, direction, x)
         })
-    }
-
-    /// What the guest left to be done, by this callback or another one that acted on the stream.
-    fn pending_event(&mut self, x: &mut Exchange) -> Option<FilterEvent> {
-        let (id, stream_direction) = (self.stream, self.active_direction());
-        match self.ending(stream_direction) {
-            Some(Flow::Reply(reply)) => return Some(FilterEvent::Reply(reply)),
-            Some(_) => return Some(FilterEvent::Close),
-            None => {}
-        }
-        for direction in BOTH {
-            let resumes = self.with(|vm| {
-                let lane = vm.state().stream_mut(id)?.lane(direction);
-                (std::mem::take(&mut lane.wants_resume) && lane.is_paused).then_some(())
-            });
-            if resumes.flatten().is_some() {
-                return Some(match self.release(x, direction) {
-                    Flow::Continue => FilterEvent::Resume(direction),
-                    _ => FilterEvent::Close,
-                });
-            }
-        }
-        None
-    }
-
-    fn active_direction(&mut self) -> Direction {
-        let id = self.stream;
-        let is_answered = self.with(|vm| {
-            let stream = vm.state().stream(id);
-            stream.is_some_and(|stream| stream.response.head != Head::Unseen)
-        });
-        if is_answered == Some(true) {
-            Direction::Response
-        } else {
-            Direction::Request
-        }
-    }
-
-    fn paused(&mut self) -> Option<Direction> {
-        let id = self.stream;
-        self.with(|vm| {
-            let stream = vm.state().stream_mut(id)?;
-            BOTH.into_iter()
-                .find(|direction| stream.lane(*direction).is_paused)
-        })?
-    }
-
-    /// After a failure outside of a callback of the runner's: what it is told.
-    fn failure_event(&mut self, failure: Failure, x: &mut Exchange) -> Option<FilterEvent> {
-        let paused = self.paused();
-        match (self.fail(failure, x), paused) {
-            (Some(fault), _) => Some(FilterEvent::Fail(fault)),
-            (None, Some(direction)) => Some(FilterEvent::Resume(direction)),
-            (None, None) => None,
-        }
-    }
-
-    /// Kong's filters expect to go on when their last call has ended.
-    fn resume_automatically(&mut self) {
-        if self.pool.generation().options.resume != Resume::Auto {
-            return;
-        }
-        let id = self.stream;
-        self.with(|vm| {
-            let state = vm.state();
-            if state.outstanding(id) > 0 {
-                return;
-            }
-            if let Some(stream) = state.stream_mut(id) {
-                for lane in [&mut stream.request, &mut stream.response] {
-                    lane.wants_resume |= lane.is_paused;
-                }
-            }
-        });
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<FilterEvent> {
-        let Some(direction) = self.paused() else {
-            self.timer = None;
-            return Poll::Pending;
-        };
-        let limit = Duration::from_millis(self.pool.generation().options.pause_timeout_ms);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.pool
-            .generation()
-            .count_failure(crate::host::FailureKind::Timeout);
-        self.give_up();
-        let fault = FilterFault {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            retry_after: None,
-            fault: Fault::plugin(format!(
-                "filter {}: it paused for too long",
-                self.pool.generation().name
-            )),
-        };
-        Poll::Ready(match self.verdict(fault) {
-            Flow::Fail(fault) => FilterEvent::Fail(fault),
-            _ => FilterEvent::Resume(direction),
-        })
-    }
-
-    fn end(&mut self, mut x: Option<&mut Exchange>) {
-        if std::mem::replace(&mut self.is_finished, true) {
-            return;
-        }
-        let id = self.stream;
-        let is_poisoned = self.with(|vm| {
-            vm.state().cancel_calls(id);
-            vm.is_poisoned
-        });
-        if is_poisoned != Some(false) {
-            self.with(|vm| vm.forget_stream(id));
-            return;
-        }
-        self.calls = Calls::default();
-        let Some(done) = self.with(|vm| vm.done(id, x.as_deref_mut())) else {
-            return;
-        };
-        match done {
-            Ok(true) => self.conclude(x),
-            Ok(false) => self.linger(Some(id)),
-            Err(failure) => self.note_end(failure, x.as_deref()),
-        }
-    }
-
-    fn conclude(&mut self, mut x: Option<&mut Exchange>) {
-        let id = self.stream;
-        match self.with(|vm| vm.log_and_delete(id, x.as_deref_mut())) {
-            Some(Err(failure)) => self.note_end(failure, x.as_deref()),
-            Some(Ok(())) => {
-                self.pool.generation().circuit.succeed();
-                if self.with(|vm| !vm.state().new_calls.is_empty()) == Some(true) {
-                    self.linger(None);
-                }
-            }
-            None => {}
-        }
-    }
-
-    fn note_end(&mut self, failure: Failure, x: Option<&Exchange>) {
-        let request_id = x.and_then(|x| x.request_id.to_str().ok()).map(str::to_owned);
-        let id = self.stream;
-        self.with(|vm| {
-            note_failure(vm, failure, request_id);
-            vm.forget_stream(id);
-        });
-    }
-
-    /// Hands the instance over: it has calls under way, or a stream whose end it put off.
-    fn linger(&mut self, stream: Option<u32>) {
-        if let Some(lease) = self.lease.take() {
-            let lingering = Lingering::new(lease, (self.stream, stream), self.pool.generation());
-            self.pool.linger(lingering);
-        }
     }
 }
 
@@ -567,43 +381,7 @@ impl FilterRun for Run {
     }
 
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {
-        let paused = self.paused();
-        if let Some(flow) = self.check() {
-            return match (flow, paused) {
-                (Flow::Fail(fault), _) => Poll::Ready(FilterEvent::Fail(fault)),
-                (_, Some(direction)) => Poll::Ready(FilterEvent::Resume(direction)),
-                _ => Poll::Pending,
-            };
-        }
-        let id = self.stream;
-        let has_stream = self.with(|vm| {
-            let stream = vm.state().stream_mut(id);
-            stream
-                .map(|stream| stream.waker = Some(cx.waker().clone()))
-                .is_some()
-        });
-        if has_stream != Some(true) {
-            return Poll::Pending;
-        }
-        loop {
-            if let Some(event) = self.pending_event(x) {
-                return Poll::Ready(event);
-            }
-            self.calls.absorb(self.lease.as_ref(), id);
-            let Poll::Ready(event) = self.calls.poll(cx) else {
-                return self.poll_timer(cx);
-            };
-            let delivered = self.with(|vm| deliver(vm, (id, Some(x)), event));
-            match delivered {
-                Some(Ok(next)) => self.calls.extend(next),
-                Some(Err(failure)) => match self.failure_event(failure, x) {
-                    Some(event) => return Poll::Ready(event),
-                    None => return Poll::Pending,
-                },
-                None => return Poll::Pending,
-            }
-            self.resume_automatically();
-        }
+        self.event(x, cx)
     }
 
     fn take_body(&mut self, direction: Direction) -> Bytes {

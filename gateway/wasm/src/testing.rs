@@ -322,7 +322,7 @@ impl Runner {
             is_held = self.settle(index, direction, flow, &mut passed, true).await?;
         }
         if is_held {
-            self.wait(index, direction).await?;
+            self.wait(index, direction, &mut passed).await?;
             self.take(index, direction, &mut passed);
         }
         Ok(passed)
@@ -341,7 +341,11 @@ impl Runner {
             Flow::Continue => {}
             Flow::ContinueAndEnd => passed.discards_body = true,
             Flow::Pause(Hold::Body) if !is_last => return Ok(true),
-            Flow::Pause(_) => self.wait(index, direction).await?,
+            Flow::Pause(_) => {
+                if self.wait(index, direction, passed).await? && !is_last {
+                    return Ok(true);
+                }
+            }
             Flow::Reply(reply) => return Err(End::Reply(reply)),
             Flow::Close => return Err(End::Close),
             Flow::Fail(fault) => return Err(End::Fail(fault)),
@@ -367,16 +371,23 @@ impl Runner {
         }
     }
 
-    /// Waits until a filter lets a direction go on; listens to all of them.
-    async fn wait(&mut self, index: usize, direction: Direction) -> Result<(), End> {
+    /// Waits until a filter lets a direction go on, or wants more of it (`true`); listens to all of them.
+    async fn wait(&mut self, index: usize, direction: Direction, passed: &mut Passed) -> Result<bool, End> {
         poll_fn(|cx| {
             for (place, run) in self.runs.iter_mut().enumerate() {
                 while let Poll::Ready(event) = run.poll_event(&mut self.x, cx) {
                     match event {
                         FilterEvent::Resume(resumed) if place == index && resumed == direction => {
-                            return Poll::Ready(Ok(()));
+                            return Poll::Ready(Ok(false));
                         }
-                        FilterEvent::Resume(_) => {}
+                        FilterEvent::Pause(paused, hold) if place == index && paused == direction => {
+                            let body = run.take_body(direction);
+                            passed.body.extend((!body.is_empty()).then_some(body));
+                            if hold == Hold::Body {
+                                return Poll::Ready(Ok(true));
+                            }
+                        }
+                        FilterEvent::Resume(_) | FilterEvent::Pause(..) => {}
                         FilterEvent::Reply(reply) => return Poll::Ready(Err(End::Reply(reply))),
                         FilterEvent::Close => return Poll::Ready(Err(End::Close)),
                         FilterEvent::Fail(fault) => return Poll::Ready(Err(End::Fail(fault))),
@@ -394,7 +405,7 @@ impl Runner {
         for run in &mut self.runs {
             while let Poll::Ready(event) = run.poll_event(&mut self.x, &mut cx) {
                 match event {
-                    FilterEvent::Resume(_) => {}
+                    FilterEvent::Resume(_) | FilterEvent::Pause(..) => {}
                     FilterEvent::Reply(reply) => return Err(End::Reply(reply)),
                     FilterEvent::Close => return Err(End::Close),
                     FilterEvent::Fail(fault) => return Err(End::Fail(fault)),

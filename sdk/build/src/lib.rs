@@ -1,6 +1,9 @@
 //! Compiles filters to WebAssembly: those in Rust with cargo, those in C with clang or zig, those in AssemblyScript with
 //! asc. What is in the folder of a project tells its language.
 //!
+//! A package makes a proxy-wasm module, or a component if its manifest says `component = true` under
+//! `[package.metadata.tidegate]`; a workspace may have both.
+//!
 //! ```no_run
 //! let built = tidegate_filter_build::build(std::path::Path::new("my-filter"), None)?;
 //! for module in built {
@@ -62,6 +65,9 @@ pub enum BuildError {
         "the compiler has no {TARGET} target and it cannot be added: {0}\nrun `rustup target add {TARGET}`"
     )]
     Target(String),
+    /// Components need the linker that comes with the compiler.
+    #[error("the compiler has no `wasm-component-ld` at {0}; components cannot be linked")]
+    Linker(PathBuf),
     /// The filter does not compile.
     #[error("the filter does not compile:\n{0}")]
     Compile(String),

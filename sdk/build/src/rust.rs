@@ -1,7 +1,10 @@
 //! Rust: finds the compiler's WebAssembly target, or adds it, and runs cargo.
 
+mod packages;
+
 use crate::tools::{program, run};
 use crate::{BuildError, Built, TARGET};
+use packages::Packages;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +12,37 @@ use std::process::Command;
 /// The package or workspace in a folder, with its release profile.
 pub(crate) fn build(folder: &Path, target_folder: Option<&Path>) -> Result<Vec<Built>, BuildError> {
     ensure_target(folder)?;
+    let packages = Packages::find(folder)?;
+    let target_folder = target_folder.unwrap_or(&packages.target_folder);
+    let mut built = Vec::new();
+    if !packages.modules.is_empty() {
+        built.extend(compile(folder, &packages.modules, target_folder, None)?);
+    }
+    if !packages.components.is_empty() {
+        let linker = component_linker(folder)?;
+        // A folder of their own: what is linked in another way would be built anew each time.
+        let target_folder = target_folder.join("components");
+        built.extend(compile(
+            folder,
+            &packages.components,
+            &target_folder,
+            Some(&linker),
+        )?);
+    }
+    built.sort();
+    built.dedup();
+    if built.is_empty() {
+        return Err(BuildError::NoModule(folder.to_path_buf()));
+    }
+    Ok(built)
+}
+
+fn compile(
+    folder: &Path,
+    packages: &[String],
+    target_folder: &Path,
+    linker: Option<&Path>,
+) -> Result<Vec<Built>, BuildError> {
     let mut cargo = program("CARGO", "cargo");
     cargo.current_dir(folder).args([
         "build",
@@ -18,23 +52,34 @@ pub(crate) fn build(folder: &Path, target_folder: Option<&Path>) -> Result<Vec<B
         "--message-format",
         "json-render-diagnostics",
     ]);
-    match target_folder {
-        Some(target_folder) => cargo.env("CARGO_TARGET_DIR", target_folder),
-        None => &mut cargo,
-    };
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    cargo.env("CARGO_TARGET_DIR", target_folder);
+    if let Some(linker) = linker {
+        cargo.env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker);
+    }
     let output = run(cargo)?;
     if !output.status.success() {
         return Err(BuildError::Compile(
             String::from_utf8_lossy(&output.stderr).into_owned(),
         ));
     }
-    let mut built = modules(&String::from_utf8_lossy(&output.stdout));
-    built.sort();
-    built.dedup();
-    if built.is_empty() {
-        return Err(BuildError::NoModule(folder.to_path_buf()));
+    Ok(modules(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Links a module and makes a component of it; it comes with the compiler, for the machine that it runs on.
+fn component_linker(folder: &Path) -> Result<PathBuf, BuildError> {
+    let mut rustc = program("RUSTC", "rustc");
+    rustc.current_dir(folder).args(["--print", "target-libdir"]);
+    let output = run(rustc)?;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let linker = libraries.with_file_name("bin").join("wasm-component-ld");
+    if linker.is_file() {
+        Ok(linker)
+    } else {
+        Err(BuildError::Linker(linker))
     }
-    Ok(built)
 }
 
 /// Modules that cargo says it made, each with the folder of its package, from its messages, one JSON object a line.

@@ -53,9 +53,27 @@ fn hmac(secret: &str, message: &str) -> Vec<u8> {
 const START: u64 = 1_735_689_600;
 
 #[test]
+fn a_component_signs_as_the_module_does() {
+    let secret = "0123456789abcdef";
+    for example in ["sign_request", "sign_request_component"] {
+        let mut harness = harness(example, json!({ "secret": secret }));
+        for seconds in [START, START + 60] {
+            let forged = Request::new("POST", "/a?b=1").header("x-gateway-signature", "t=1,v1=forged");
+            let signature = hex::encode(hmac(secret, &format!("POST\n/a?b=1\n{seconds}")));
+            harness
+                .request(forged)
+                .expect_header("x-gateway-signature", &format!("t={seconds},v1={signature}"))
+                .expect_status(200);
+            harness.advance(Duration::from_secs(60));
+        }
+    }
+}
+
+#[test]
 fn a_configuration_is_refused_with_the_place_of_its_fault() {
     let refusals = [
         ("sign_request", json!({ "secret": "short" })),
+        ("sign_request_component", json!({ "secret": "short" })),
         (
             "sign_request",
             json!({ "secret": "0123456789abcdef", "other": 1 }),

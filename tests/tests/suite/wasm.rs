@@ -4,6 +4,8 @@
 mod attach;
 #[path = "wasm/callouts.rs"]
 mod callouts;
+#[path = "wasm/component.rs"]
+mod component;
 #[path = "wasm/guest.rs"]
 mod guest;
 #[path = "wasm/messages.rs"]

@@ -17,6 +17,8 @@ pub(super) struct Stage {
     /// What waits for the filter.
     pub(super) inbox: VecDeque<Part>,
     pub(super) pause: Option<Hold>,
+    /// Bytes may go on although it pauses.
+    pub(super) has_bytes: bool,
     /// The head was given to the filter and has not gone on.
     pub(super) holds_head: bool,
     /// The last part was given to it.

@@ -68,6 +68,13 @@ impl Filters {
                         self.emit(place, direction);
                         resumed = true;
                     }
+                    FilterEvent::Pause(direction, hold) => {
+                        if let Some(stage) = self.lane(direction).stages.get_mut(place) {
+                            stage.pause = Some(hold);
+                            stage.has_bytes = true;
+                        }
+                        resumed = true;
+                    }
                     FilterEvent::Reply(reply) => return Err(End::Reply(reply)),
                     FilterEvent::Close => return Err(End::Close),
                     FilterEvent::Fail(fault) => return Err(End::Fail(fault)),
@@ -78,7 +85,7 @@ impl Filters {
     }
 
     fn feed_request(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, End> {
-        let moved = self.advance(x, Direction::Request)?;
+        let moved = self.advance(x, Direction::Request)? | self.flush(cx, Direction::Request);
         if !self.request.is_clear() || !self.request.out.has_room(cx.waker()) {
             return Ok(moved);
         }
@@ -111,7 +118,7 @@ impl Filters {
         cx: &mut Context<'_>,
     ) -> Result<Result<bool, End>, ResponseBrokenReason> {
         let moved = match self.advance(x, Direction::Response) {
-            Ok(moved) => moved,
+            Ok(moved) => moved | self.flush(cx, Direction::Response),
             Err(end) => return Ok(Err(end)),
         };
         if !self.response.is_clear() || !self.response.out.has_room(cx.waker()) {
@@ -136,6 +143,36 @@ impl Filters {
         }
         self.response.put(0, part(next, ends));
         Ok(Ok(true))
+    }
+
+    /// Takes bytes of filters that pause, if there is room for them. `true`: there were some.
+    fn flush(&mut self, cx: &Context<'_>, direction: Direction) -> bool {
+        let mut moved = false;
+        for place in 0..self.slots.len() {
+            let lane = match direction {
+                Direction::Request => &mut self.request,
+                Direction::Response => &mut self.response,
+            };
+            let is_clear = lane
+                .stages
+                .iter()
+                .skip(place + 1)
+                .all(|stage| stage.inbox.is_empty());
+            let (Some(stage), Some(slot)) = (lane.stages.get_mut(place), self.slots.get_mut(place)) else {
+                continue;
+            };
+            let may_flush = stage.has_bytes && !stage.holds_head && !stage.has_passed_end;
+            if !may_flush || !is_clear || !lane.out.has_room(cx.waker()) {
+                continue;
+            }
+            stage.has_bytes = false;
+            let bytes = slot.run.take_body(direction);
+            if !bytes.is_empty() {
+                lane.put(place + 1, Part::Body { bytes, ends: false });
+                moved = true;
+            }
+        }
+        moved
     }
 
     /// Gives every part that waits to its filter. `true`: there was one.

@@ -161,7 +161,7 @@ pub(crate) fn settle(
     match answer {
         Ok(()) => Ok(0),
         // Rust's SDK has no number for it, and one that it does not know is undefined behaviour there.
-        Err(Fail::Status(Status::Unimplemented)) if generation.module.is_rust => {
+        Err(Fail::Status(Status::Unimplemented)) if caller.data().is_rust => {
             Ok(Status::InternalFailure as i32)
         }
         Err(Fail::Status(status)) => Ok(status as i32),
@@ -169,7 +169,7 @@ pub(crate) fn settle(
             BadPointer::Trap => Err(wasmtime::Error::msg(format!(
                 "{name}: a pointer leads out of the guest's memory"
             ))),
-            BadPointer::Status if generation.module.is_rust => Ok(Status::InternalFailure as i32),
+            BadPointer::Status if caller.data().is_rust => Ok(Status::InternalFailure as i32),
             BadPointer::Status => Ok(Status::InvalidMemoryAccess as i32),
         },
         Err(Fail::Trap(message)) => Err(wasmtime::Error::msg(format!("{name}: {message}"))),

@@ -1,16 +1,16 @@
 //! One guest: its store, its exports, and the calls into it.
 
 mod boot;
-mod deadline;
 mod exports;
-mod failure;
+mod vm;
 
-pub(crate) use boot::BootError;
 pub(crate) use exports::Callback;
-pub(crate) use failure::Failure;
+pub(crate) use vm::ModuleVm;
 
 use super::state::{Delivery, Ending, Head, Moment, State, Stream};
+use crate::deadline::Meter;
 use crate::engine::Pulse;
+use crate::failure::Failure;
 use crate::generation::Generation;
 use exports::Exports;
 use std::rc::Rc;
@@ -62,8 +62,7 @@ impl Instance {
         // The tick that is under way counts for nothing.
         self.store.set_epoch_deadline(deadline_ms.saturating_add(1));
         let state = self.store.data_mut();
-        state.budget = deadline_ms;
-        state.overrun = None;
+        state.meter = Meter::new(deadline_ms);
         state.current = context;
         state.moment = moment;
         state.log_lines = 0;
@@ -77,7 +76,7 @@ impl Instance {
 
     fn fail(&mut self, callback: Callback, error: &wasmtime::Error) -> Failure {
         self.is_poisoned = true;
-        Failure::of(callback, error, self.store.data())
+        Failure::of(callback.name(), error, &self.store.data().remains())
     }
 
     /// Begins a stream. Its id is not that of any other live context.
@@ -291,8 +290,7 @@ impl Instance {
         let deadline = self.generation.options.callback_deadline_ms;
         self.store.set_epoch_deadline(deadline.saturating_add(1));
         let state = self.store.data_mut();
-        state.budget = deadline;
-        state.overrun = None;
+        state.meter = Meter::new(deadline);
         state.current = state.root;
         state.moment = Moment::Root;
         state.log_lines = 0;

@@ -7,12 +7,16 @@ use super::calls::grpc::GrpcCall;
 use super::calls::local::LocalResponse;
 use super::calls::{buffers, callouts, foreign, grpc, headers, local, properties, shared, system};
 use super::guest::{Guest, Out, Span, settle};
+use super::instance::Callback;
 use super::state::{Moment, State};
 use super::status::{Answer, Status};
 use super::wasi;
-use crate::module::{FilterModule, LoadError};
+use crate::module::CALLBACKS;
+use crate::module::{AbiVersion, CoreModule, LoadError};
 use crate::options::FilterOptions;
-use wasmtime::{Caller, Engine, ExternType, FuncType, InstancePre, Linker, Val, ValType};
+use wasmtime::{
+    Caller, Engine, ExternType, FuncType, InstancePre, Linker, Module, ModuleExport, Val, ValType,
+};
 
 const ENV: &str = "env";
 /// Names under which the ABI knows preview 1 of WASI.
@@ -164,12 +168,39 @@ pub(crate) fn knows(module: &str, name: &str) -> bool {
     (module == ENV && NAMES.contains(&name)) || WASI.contains(&module)
 }
 
+/// Imports of a module that no host function answers, as `module.name`.
+pub(crate) fn unknown(module: &Module) -> Vec<String> {
+    let unknown = module
+        .imports()
+        .filter(|import| !knows(import.module(), import.name()));
+    unknown
+        .map(|import| format!("{}.{}", import.module(), import.name()))
+        .collect()
+}
+
+/// A module that is bound to the host functions as an attachment grants them.
+pub(crate) struct ModuleCode {
+    pub(crate) linked: InstancePre<State>,
+    pub(crate) exports: [Option<ModuleExport>; CALLBACKS.len()],
+    pub(crate) abi: AbiVersion,
+    pub(crate) is_rust: bool,
+    /// Imports that no host function answers, as `module.name`.
+    pub(crate) unknown_imports: Vec<String>,
+}
+
+impl ModuleCode {
+    /// Whether the guest exports a callback.
+    pub(crate) fn has(&self, callback: Callback) -> bool {
+        self.exports.get(callback as usize).is_some_and(Option::is_some)
+    }
+}
+
 /// Binds a module's imports, with stand-ins for those that nobody knows or that the attachment does not grant.
 pub(crate) fn link(
     base: &Linker<State>,
-    filter: &mut FilterModule,
+    filter: &CoreModule,
     options: &FilterOptions,
-) -> Result<InstancePre<State>, LoadError> {
+) -> Result<ModuleCode, LoadError> {
     let mut linker = base.clone();
     linker.allow_shadowing(true);
     let mut unknown = Vec::new();
@@ -204,9 +235,16 @@ pub(crate) fn link(
         };
         defined.map_err(|error| LoadError::Start(format!("{full}: {error:#}")))?;
     }
-    let linked = linker.instantiate_pre(&filter.module);
-    filter.unknown_imports = unknown;
-    linked.map_err(|error| LoadError::Start(format!("{error:#}")))
+    let linked = linker
+        .instantiate_pre(&filter.module)
+        .map_err(|error| LoadError::Start(format!("{error:#}")))?;
+    Ok(ModuleCode {
+        linked,
+        exports: filter.exports,
+        abi: filter.abi,
+        is_rust: filter.is_rust,
+        unknown_imports: unknown,
+    })
 }
 
 /// A function that does nothing and answers `number`.

@@ -319,7 +319,7 @@ pub(crate) fn path(x: &Exchange) -> Cow<'_, str> {
     }
 }
 
-fn set_path(x: &mut Exchange, target: &str) -> Answer {
+pub(crate) fn set_path(x: &mut Exchange, target: &str) -> Answer {
     let is_target = target.starts_with('/') && target.parse::<http::uri::PathAndQuery>().is_ok();
     if !is_target {
         return Err(Status::BadArgument.into());

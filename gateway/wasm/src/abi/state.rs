@@ -2,10 +2,13 @@
 
 use super::calls::callouts::count;
 use super::instance::Callback;
-use super::scope::ExchangeSlot;
+use crate::deadline::Meter;
+use crate::failure::Remains;
 use crate::generation::Generation;
 use crate::host::metrics::Metric;
 use crate::limits::Limiter;
+use crate::module::AbiVersion;
+use crate::scope::ExchangeSlot;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{AbortHandle, LocalBoxFuture};
 use futures_util::stream::LocalBoxStream;
@@ -22,13 +25,15 @@ use wasmtime::{Memory, TypedFunc};
 /// The data of one instance's store.
 pub(crate) struct State {
     pub(crate) generation: Arc<Generation>,
+    /// ABI that the guest declares.
+    pub(crate) abi: AbiVersion,
+    /// See [`crate::FilterModule::is_rust`].
+    pub(crate) is_rust: bool,
     pub(crate) memory: Option<Memory>,
     pub(crate) allocator: Option<TypedFunc<i32, i32>>,
     pub(crate) in_allocator: bool,
-    /// Ticks that one callback may take.
-    pub(crate) budget: u64,
-    /// CPU time of the thread when the budget was first spent by the clock on the wall.
-    pub(crate) overrun: Option<Duration>,
+    /// Of the callback that runs.
+    pub(crate) meter: Meter,
     pub(crate) limiter: Limiter,
     pub(crate) exchange: Rc<ExchangeSlot>,
     pub(crate) streams: Vec<Stream>,
@@ -247,11 +252,19 @@ impl State {
         });
     }
 
-    pub(crate) fn remember_line(&mut self, line: &str) {
+    pub(crate) fn remains(&self) -> Remains<'_> {
+        Remains {
+            has_exited: self.exit_code.is_some(),
+            denied: self.limiter.denied,
+            log: &self.log_ring,
+        }
+    }
+
+    pub(crate) fn remember_line(&mut self, line: String) {
         if self.log_ring.len() == LOG_RING {
             self.log_ring.pop_front();
         }
-        self.log_ring.push_back(line.to_owned());
+        self.log_ring.push_back(line);
     }
 }
 

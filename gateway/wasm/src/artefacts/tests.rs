@@ -33,7 +33,7 @@ impl Bench {
     fn origin(&self) -> Origin {
         let (module, origin) = self
             .cache()
-            .module(&self.engine, &self.wasm, &digest(&self.wasm))
+            .artefact::<Module>(&self.engine, &self.wasm, &digest(&self.wasm))
             .expect("a module");
         assert!(
             module.get_export("f").is_some(),

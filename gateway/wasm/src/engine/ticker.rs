@@ -84,8 +84,7 @@ impl Ticker {
     }
 
     /// Ticks since the start; does not move while no guest runs.
-    #[cfg(test)]
-    fn ticks(&self) -> u64 {
+    pub(crate) fn ticks(&self) -> u64 {
         self.ticks.load(Ordering::Relaxed)
     }
 

@@ -1,8 +1,9 @@
 //! Outstanding calls of one stream, and the delivery of what they bring.
 
 use crate::abi::calls::grpc::{GRPC_INTERNAL, GRPC_UNAVAILABLE, grpc_status, next_event, take_message};
-use crate::abi::instance::{Callback, Failure, Instance};
+use crate::abi::instance::{Callback, Instance, ModuleVm};
 use crate::abi::state::{CallEvent, CallKind, CallNews, Delivery, EventStream};
+use crate::failure::Failure;
 use crate::pool::Lease;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -23,7 +24,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Takes over what a stream, or the plugin context of an instance that is the stream's alone, has issued.
-    pub(crate) fn absorb(&mut self, lease: Option<&Lease>, stream: u32) {
+    pub(crate) fn absorb(&mut self, lease: Option<&Lease<ModuleVm>>, stream: u32) {
         let Some(lease) = lease else {
             return;
         };
@@ -38,7 +39,7 @@ impl Calls {
             if call.owner == stream || !is_shared {
                 self.extend([call.future]);
             } else if call.owner == root {
-                lease.pool().root_calls.borrow_mut().push(call);
+                lease.pool().beside.root_calls.borrow_mut().push(call);
                 lease.pool().wake();
             } else {
                 others.push(call);

@@ -11,6 +11,7 @@
 mod background;
 mod bodies;
 mod callouts;
+mod component;
 mod contexts;
 mod grpc;
 mod headers;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write;
-use tidegate_wasm::FilterKind;
+use tidegate_wasm::{AbiVersion, FilterKind};
 
 pub(super) fn run(arguments: &InspectArguments, stdout: &mut dyn Write) -> Result<()> {
     let kind = World::new()?.kind(&arguments.file)?;
@@ -50,7 +50,12 @@ fn as_text(kind: &FilterKind, name: &str) -> String {
     let mut lines = vec![
         format!("file       {name}"),
         format!(
-            "abi        proxy-wasm {}{}",
+            "abi        {}{}{}",
+            if module.abi == AbiVersion::Component0_1 {
+                ""
+            } else {
+                "proxy-wasm "
+            },
             module.abi.as_str(),
             if module.is_rust { ", compiled by rustc" } else { "" }
         ),

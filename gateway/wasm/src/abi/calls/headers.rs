@@ -51,7 +51,7 @@ pub(crate) fn get(guest: &mut Guest<'_, '_>, map: i32, key: Span, out: Out) -> A
     let is_found = maps::read(state, map, |map| map.get(key, &mut value));
     state.scratch = value;
     // 0.1.0 knows no missing value, only an empty one.
-    if !is_found? && state.generation.module.abi != AbiVersion::V0_1_0 {
+    if !is_found? && state.abi != AbiVersion::V0_1_0 {
         return Err(Status::NotFound.into());
     }
     guest.give_scratch(out)

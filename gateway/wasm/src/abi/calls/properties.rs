@@ -118,6 +118,25 @@ fn find(state: &State, raw: &[u8], into: &mut Vec<u8>) -> bool {
     })
 }
 
+/// A property of an exchange as text, by a dotted path. `false`: there is none.
+pub(crate) fn find_text(x: &Exchange, generation: &Generation, path: &str, into: &mut Vec<u8>) -> bool {
+    let Some(path_parts) = parse(path.as_bytes()) else {
+        return false;
+    };
+    let scratch = x.find_slot::<Scratch>();
+    if let Some(stored) = scratch.and_then(|scratch| stored(scratch, path.as_bytes(), &path_parts)) {
+        into.extend_from_slice(stored);
+        return true;
+    }
+    let value = kong::get(x, generation, &path_parts)
+        .or_else(|| envoy::get(x, &path_parts))
+        .or_else(|| of_plugin(generation, &path_parts));
+    if let Some(value) = &value {
+        value.write(PropertyEncoding::Text, into);
+    }
+    value.is_some()
+}
+
 fn look_up(x: &Exchange, generation: &Generation, path: &[&str], into: &mut Vec<u8>) -> bool {
     if let Some(value) = kong::get(x, generation, path) {
         value.write(PropertyEncoding::Text, into);

@@ -10,18 +10,21 @@ use std::sync::Arc;
 
 pub(crate) fn get_data(guest: &mut Guest<'_, '_>, key: Span, out: Out, out_cas: u32) -> Answer {
     let (memory, state) = guest.parts();
-    let (value, cas) = state
-        .generation
+    let generation = &state.generation;
+    let now = generation.host.services.clock.now_millis();
+    let found = generation
         .data
-        .get(key.of(memory)?)
+        .get(key.of(memory)?, now)
         .ok_or(Status::NotFound)?;
-    guest.write_u32(out_cas, cas)?;
-    guest.give(&value, out)
+    guest.write_u32(out_cas, found.version)?;
+    guest.give(&found.value, out)
 }
 
 pub(crate) fn set_data(guest: &mut Guest<'_, '_>, key: Span, value: Span, cas: u32) -> Answer {
     let (memory, state) = guest.parts();
-    let set = state.generation.data.set(key.of(memory)?, value.of(memory)?, cas);
+    let generation = &state.generation;
+    let now = generation.host.services.clock.now_millis();
+    let set = generation.data.set(key.of(memory)?, value.of(memory)?, cas, now);
     set.map_err(|error| match error {
         SetError::CasMismatch => Status::CasMismatch.into(),
         SetError::TooLarge => Status::InternalFailure.into(),

@@ -3,6 +3,7 @@
 use crate::abi::guest::{Guest, Span};
 use crate::abi::state::State;
 use crate::abi::status::{Answer, Status};
+use crate::log::{self, Level};
 use std::time::Duration;
 
 /// Shortest period of ticks.
@@ -18,47 +19,26 @@ pub(crate) fn log(guest: &mut Guest<'_, '_>, level: i32, message: Span) -> Answe
     Ok(())
 }
 
-/// One line to the log, within the caps on number and length. Control characters are escaped.
+/// One line to the log; see [`log::write`].
 pub(crate) fn write_line(state: &mut State, level: i32, line: &[u8]) {
-    if level < log_level() {
-        return;
-    }
-    let options = &state.generation.options;
-    state.log_lines += 1;
-    if state.log_lines > options.max_log_lines {
-        let dropped = &state.generation.host.totals.log_lines_dropped;
-        dropped.add(1);
-        return;
-    }
-    let cut = line.get(..options.max_log_line_bytes).unwrap_or(line);
-    let text = String::from_utf8_lossy(cut);
-    let text = if text.contains(|c: char| c.is_control() && c != '\t') {
-        text.escape_debug().collect()
-    } else {
-        text
+    let level = match level {
+        0 => Level::Trace,
+        1 => Level::Debug,
+        2 => Level::Info,
+        3 => Level::Warn,
+        _ => Level::Error,
     };
-    let filter = &*state.generation.name;
-    match level {
-        0 => tracing::trace!(target: "tidegate::filter", filter, "{text}"),
-        1 => tracing::debug!(target: "tidegate::filter", filter, "{text}"),
-        2 => tracing::info!(target: "tidegate::filter", filter, "{text}"),
-        3 => tracing::warn!(target: "tidegate::filter", filter, "{text}"),
-        _ => tracing::error!(target: "tidegate::filter", filter, "{text}"),
+    let line = log::write(&state.generation, &mut state.log_lines, level, line);
+    if let Some(line) = line {
+        state.remember_line(line);
     }
-    state.remember_line(&text);
 }
 
 /// The lowest level that is logged.
 fn log_level() -> i32 {
-    use tracing::level_filters::LevelFilter;
-    match LevelFilter::current() {
-        LevelFilter::TRACE => 0,
-        LevelFilter::DEBUG => 1,
-        LevelFilter::INFO => 2,
-        LevelFilter::WARN => 3,
-        LevelFilter::ERROR => 4,
-        _ => 6,
-    }
+    let levels = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
+    let lowest = levels.into_iter().find(|level| level.is_on());
+    lowest.map_or(6, |level| level as i32)
 }
 
 pub(crate) fn get_log_level(guest: &mut Guest<'_, '_>, out: u32) -> Answer {

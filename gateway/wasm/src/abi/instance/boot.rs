@@ -2,9 +2,12 @@
 
 use super::super::state::{Ending, Moment, State};
 use super::exports::Exports;
-use super::{Callback, Failure, Instance, call, deadline};
+use super::{Callback, Instance, call};
+use crate::abi::linker::ModuleCode;
+use crate::deadline::Meter;
 use crate::engine::Pulse;
-use crate::generation::Generation;
+use crate::failure::{BootError, Failure};
+use crate::generation::Bound;
 use crate::limits::Limiter;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -13,36 +16,11 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::{Memory, Store, TypedFunc};
 
-/// Why a guest did not start.
-#[derive(Debug)]
-pub(crate) enum BootError {
-    /// No slot or no memory for it.
-    NoInstance(String),
-    /// It failed on the way.
-    Failed(Box<Failure>),
-    /// `on_vm_start` or `on_configure` answered false.
-    Refused(&'static str, Vec<String>),
-}
-
-impl std::fmt::Display for BootError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NoInstance(reason) => write!(f, "no instance: {reason}"),
-            Self::Failed(failure) => write!(f, "{} failed: {}", failure.callback.name(), failure.report),
-            Self::Refused(callback, log) if log.is_empty() => write!(f, "{callback} answered false"),
-            Self::Refused(callback, log) => write!(
-                f,
-                "{callback} answered false; the filter's log: {}",
-                log.join("; ")
-            ),
-        }
-    }
-}
-
 const ROOT: u32 = 1;
 
 impl State {
-    fn new(generation: &Arc<Generation>) -> Self {
+    fn new(bound: &Bound<ModuleCode>) -> Self {
+        let generation = &bound.generation;
         let host = &generation.host;
         Self {
             limiter: Limiter::new(
@@ -51,11 +29,12 @@ impl State {
                 host.limits.max_total_memory_bytes,
             ),
             generation: Arc::clone(generation),
+            abi: bound.code.abi,
+            is_rust: bound.code.is_rust,
             memory: None,
             allocator: None,
             in_allocator: false,
-            budget: generation.options.boot_deadline_ms,
-            overrun: None,
+            meter: Meter::new(generation.options.boot_deadline_ms),
             exchange: Rc::default(),
             streams: Vec::new(),
             root: ROOT,
@@ -81,18 +60,19 @@ impl State {
 
 impl Instance {
     /// A guest, ready for streams.
-    pub(crate) fn boot(generation: &Arc<Generation>, pulse: Rc<Pulse>) -> Result<Self, BootError> {
-        let mut store = Store::new(&generation.host.engine.engine, State::new(generation));
+    pub(crate) fn boot(bound: &Bound<ModuleCode>, pulse: Rc<Pulse>) -> Result<Self, BootError> {
+        let generation = &bound.generation;
+        let mut store = Store::new(&generation.host.engine.engine, State::new(bound));
         store.limiter(|state| &mut state.limiter);
-        store.epoch_deadline_callback(|mut context| deadline::reached(context.data_mut()));
+        store.epoch_deadline_callback(|mut context| context.data_mut().meter.reached());
         store.set_epoch_deadline(generation.options.boot_deadline_ms.saturating_add(1));
         let running = pulse.enter();
-        let instance = generation.linked.instantiate(&mut store);
+        let instance = bound.code.linked.instantiate(&mut store);
         drop(running);
         let instance = match instance {
             Ok(instance) => instance,
             Err(error) if error.downcast_ref::<wasmtime::Trap>().is_some() => {
-                let failure = Failure::of(Callback::Start, &error, store.data());
+                let failure = Failure::of(Callback::Start.name(), &error, &store.data().remains());
                 return Err(BootError::Failed(Box::new(failure)));
             }
             Err(error) => return Err(BootError::NoInstance(format!("{error:#}"))),
@@ -101,7 +81,7 @@ impl Instance {
         let allocator = ["proxy_on_memory_allocate", "malloc"]
             .into_iter()
             .find_map(|name| instance.get_typed_func::<i32, i32>(&mut store, name).ok());
-        let exports = Exports::find(generation, instance, &mut store);
+        let exports = Exports::find(bound, instance, &mut store);
         generation.host.totals.instances_booted.add(1);
         let mut booted = Self {
             store,

@@ -1,7 +1,8 @@
 //! The guest's callbacks, looked up once.
 
 use super::super::state::State;
-use crate::generation::Generation;
+use crate::abi::linker::ModuleCode;
+use crate::generation::Bound;
 use crate::module::CALLBACKS;
 use tidegate_plugin::Direction;
 use wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
@@ -88,18 +89,17 @@ pub(super) struct Exports {
 
 /// Looks exports up in one instance.
 struct Lookup<'l> {
-    generation: &'l Generation,
+    bound: &'l Bound<ModuleCode>,
     instance: Instance,
     store: &'l mut Store<State>,
 }
 
 impl Lookup<'_> {
     fn find<P: WasmParams, R: WasmResults>(&mut self, callback: Callback) -> Option<TypedFunc<P, R>> {
-        let generation = self.generation;
-        if !generation.options.grants(callback.name()) {
+        if !self.bound.generation.options.grants(callback.name()) {
             return None;
         }
-        let export = generation.module.exports.get(callback as usize)?.as_ref()?;
+        let export = self.bound.code.exports.get(callback as usize)?.as_ref()?;
         let function = self
             .instance
             .get_module_export(&mut *self.store, export)?
@@ -115,9 +115,9 @@ impl Lookup<'_> {
 }
 
 impl Exports {
-    pub(super) fn find(generation: &Generation, instance: Instance, store: &mut Store<State>) -> Self {
+    pub(super) fn find(bound: &Bound<ModuleCode>, instance: Instance, store: &mut Store<State>) -> Self {
         let mut lookup = Lookup {
-            generation,
+            bound,
             instance,
             store,
         };

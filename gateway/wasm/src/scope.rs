@@ -1,4 +1,4 @@
-//! Lends an exchange to host functions while a guest runs.
+//! Lends what belongs to an exchange to host functions while a guest runs.
 //!
 //! wasmtime keeps the data of host functions in the store, for as long as the store lives; an exchange belongs to the
 //! request. Moving it in and out of the store would copy about a kilobyte per callback.
@@ -12,30 +12,45 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 use tidegate_plugin::Exchange;
 
-/// Holds the exchange that is lent at the moment. Belongs to one thread: the cell is not `Sync`.
-#[derive(Default)]
-pub(crate) struct ExchangeSlot {
-    lent: Cell<Option<NonNull<Exchange>>>,
+/// Holds the value that is lent at the moment. Belongs to one thread: the cell is not `Sync`.
+pub(crate) struct Slot<T> {
+    lent: Cell<Option<NonNull<T>>>,
     owner: Cell<u32>,
 }
 
+/// An exchange, lent to a module's host functions.
+pub(crate) type ExchangeSlot = Slot<Exchange>;
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Puts back what was there, also when the guest's call unwinds.
-struct Lease<'s> {
-    slot: &'s ExchangeSlot,
-    lent: Option<NonNull<Exchange>>,
+struct Lease<'s, T> {
+    slot: &'s Slot<T>,
+    lent: Option<NonNull<T>>,
     owner: u32,
 }
 
-impl Drop for Lease<'_> {
+impl<T> Drop for Lease<'_, T> {
     fn drop(&mut self) {
         self.slot.lent.set(self.lent);
         self.slot.owner.set(self.owner);
     }
 }
 
-impl ExchangeSlot {
-    /// Runs `call` while [`ExchangeSlot::with`] reaches `x` for the stream `owner`.
-    pub(crate) fn lend<R>(&self, x: Option<&mut Exchange>, owner: u32, call: impl FnOnce() -> R) -> R {
+impl<T> Slot<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            lent: Cell::new(None),
+            owner: Cell::new(0),
+        }
+    }
+
+    /// Runs `call` while [`Slot::with`] reaches `x` for the stream `owner`.
+    pub(crate) fn lend<R>(&self, x: Option<&mut T>, owner: u32, call: impl FnOnce() -> R) -> R {
         let lent = x.map(NonNull::from);
         let _lease = Lease {
             slot: self,
@@ -45,8 +60,8 @@ impl ExchangeSlot {
         call()
     }
 
-    /// The exchange, if it is lent and belongs to the stream `owner`. A nested call finds none.
-    pub(crate) fn with<R>(&self, owner: u32, call: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
+    /// The value, if it is lent and belongs to the stream `owner`. A nested call finds none.
+    pub(crate) fn with<R>(&self, owner: u32, call: impl FnOnce(&mut T) -> R) -> Option<R> {
         if self.owner.get() != owner {
             return None;
         }
