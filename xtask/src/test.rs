@@ -17,6 +17,13 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         .args(filter)
         .env("GATEWAY_TEST_BINARY", target_dir().join("debug/tidegate"));
     shell::run(&mut tests)?;
+    if filter.is_empty() {
+        println!("running the tests that want the machine for themselves");
+        // The same features as above, so that nothing is compiled again.
+        let mut alone = cargo(&["test", "--workspace", "--test", "suite", "--", "--ignored"]);
+        alone.env("GATEWAY_TEST_BINARY", target_dir().join("debug/tidegate"));
+        shell::run(&mut alone)?;
+    }
     println!("tests done after {} s", started.elapsed().as_secs());
     Ok(())
 }

@@ -69,7 +69,9 @@ async fn bodies_are_rewritten_as_they_pass_and_with_their_heads() {
     assert_eq!(upstream.last().header("content-length"), "8");
     assert_eq!(upstream.last().header("x-body"), "seen");
     assert_eq!((answer.status, answer.text().as_str()), (200, "11 BYTES"));
-    assert!(answer.headers.all("content-length").is_empty());
+    // Its new length is told where it is known before the head is sent.
+    let lengths = answer.headers.all("content-length");
+    assert!(lengths.is_empty() || lengths == ["8"], "{lengths:?}");
 }
 
 #[tokio::test]
