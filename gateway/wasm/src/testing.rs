@@ -24,6 +24,53 @@ use tidegate_plugin::{
     Direction, Exchange, Filter, FilterEvent, FilterFault, FilterRun, Flow, Hold, Reply, Source,
 };
 
+/// Parameters of every host function of proxy-wasm, as `i` and `I` for 32 and 64 bits; all give a status.
+pub const HOST_FUNCTIONS: &[(&str, &str)] = &[
+    ("log", "iii"),
+    ("get_log_level", "i"),
+    ("get_current_time_nanoseconds", "i"),
+    ("set_tick_period_milliseconds", "i"),
+    ("set_effective_context", "i"),
+    ("done", ""),
+    ("get_configuration", "ii"),
+    ("get_buffer_bytes", "iiiii"),
+    ("get_buffer_status", "iii"),
+    ("set_buffer_bytes", "iiiii"),
+    ("get_header_map_size", "ii"),
+    ("get_header_map_pairs", "iii"),
+    ("set_header_map_pairs", "iii"),
+    ("get_header_map_value", "iiiii"),
+    ("add_header_map_value", "iiiii"),
+    ("replace_header_map_value", "iiiii"),
+    ("remove_header_map_value", "iii"),
+    ("get_property", "iiii"),
+    ("set_property", "iiii"),
+    ("continue_stream", "i"),
+    ("close_stream", "i"),
+    ("continue_request", ""),
+    ("continue_response", ""),
+    ("clear_route_cache", ""),
+    ("send_local_response", "iiiiiiii"),
+    ("http_call", "iiiiiiiiii"),
+    ("grpc_call", "iiiiiiiiiiii"),
+    ("grpc_stream", "iiiiiiiii"),
+    ("grpc_send", "iiii"),
+    ("grpc_cancel", "i"),
+    ("grpc_close", "i"),
+    ("get_status", "iii"),
+    ("get_shared_data", "iiiii"),
+    ("set_shared_data", "iiiii"),
+    ("register_shared_queue", "iii"),
+    ("resolve_shared_queue", "iiiii"),
+    ("enqueue_shared_queue", "iii"),
+    ("dequeue_shared_queue", "iii"),
+    ("define_metric", "iiii"),
+    ("increment_metric", "iI"),
+    ("record_metric", "iI"),
+    ("get_metric", "ii"),
+    ("call_foreign_function", "iiiiii"),
+];
+
 /// A snapshot with at most one route and one service.
 pub struct TestWorld {
     /// The route that every request matches.

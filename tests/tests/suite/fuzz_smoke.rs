@@ -201,10 +201,10 @@ fn no_sequence_of_host_calls_harms_the_host() {
     let calls = fuzz::HostCalls::new(&guest).unwrap();
     // A header is added, a property asked for, a call begun, shared data written.
     let seeds: [&[u8]; 4] = [
-        b"\x0c\0\0\x80\x20\0\x04\x80\x20\0\x04 name value",
-        b"\x0f\x80\x09\0\x07\0\x10\0\x14request",
-        b"\x15\x80\0\0\x04\x80\x30\0\x20\0\0\0\0\0\0\0\0\x03\xe8\0\x40",
-        b"\x1d\x80\x0b\0\x03\x80\x0b\0\x05\0\0key=value",
+        b"\x0e\0\0\x80\x20\0\x04\x80\x20\0\x04 name value",
+        b"\x11\x80\x09\0\x07\0\x10\0\x14request",
+        b"\x19\x80\0\0\x04\x80\x30\0\x20\0\0\0\0\0\0\0\0\x03\xe8\0\x40",
+        b"\x21\x80\x0b\0\x03\x80\x0b\0\x05\0\0key=value",
     ];
     smoke(&seeds, |program| calls.run(program));
 }

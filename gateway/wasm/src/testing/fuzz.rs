@@ -1,6 +1,6 @@
 //! Targets for fuzzers: whatever bytes they are given, the host neither panics nor hangs.
 
-use super::{ScriptedOutbound, exchange};
+use super::{HOST_FUNCTIONS, ScriptedOutbound, exchange};
 use crate::abi::pairs;
 use crate::{
     EngineSettings, FailurePolicy, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule,
@@ -60,56 +60,13 @@ impl Loader {
     }
 }
 
-/// Host functions with the number of their parameters; `I` stands for one of 64 bits.
-const FUNCTIONS: [(&str, &str); 39] = [
-    ("log", "iii"),
-    ("get_log_level", "i"),
-    ("get_current_time_nanoseconds", "i"),
-    ("set_effective_context", "i"),
-    ("done", ""),
-    ("get_buffer_bytes", "iiiii"),
-    ("get_buffer_status", "iii"),
-    ("set_buffer_bytes", "iiiii"),
-    ("get_header_map_size", "ii"),
-    ("get_header_map_pairs", "iii"),
-    ("set_header_map_pairs", "iii"),
-    ("get_header_map_value", "iiiii"),
-    ("add_header_map_value", "iiiii"),
-    ("replace_header_map_value", "iiiii"),
-    ("remove_header_map_value", "iii"),
-    ("get_property", "iiii"),
-    ("set_property", "iiii"),
-    ("continue_stream", "i"),
-    ("close_stream", "i"),
-    ("clear_route_cache", ""),
-    ("send_local_response", "iiiiiiii"),
-    ("http_call", "iiiiiiiiii"),
-    ("grpc_call", "iiiiiiiiiiii"),
-    ("grpc_stream", "iiiiiiiii"),
-    ("grpc_send", "iiii"),
-    ("grpc_cancel", "i"),
-    ("grpc_close", "i"),
-    ("get_status", "iii"),
-    ("get_shared_data", "iiiii"),
-    ("set_shared_data", "iiiii"),
-    ("register_shared_queue", "iii"),
-    ("resolve_shared_queue", "iiiii"),
-    ("enqueue_shared_queue", "iii"),
-    ("dequeue_shared_queue", "iii"),
-    ("define_metric", "iiii"),
-    ("increment_metric", "iI"),
-    ("record_metric", "iI"),
-    ("get_metric", "ii"),
-    ("call_foreign_function", "iiiiii"),
-];
-
 impl HostCalls {
     /// The guest in the text format. Its program is the request body: a byte chooses a function, two bytes each make an
     /// argument, which is a small number, a place within the program, or anything.
     #[must_use]
     pub fn guest() -> String {
         let (mut imports, mut cases) = (String::new(), String::new());
-        for (number, (name, parameters)) in FUNCTIONS.iter().enumerate() {
+        for (number, (name, parameters)) in HOST_FUNCTIONS.iter().enumerate() {
             let (mut types, mut arguments) = (String::new(), String::new());
             for parameter in parameters.chars() {
                 // Writing to a string cannot fail.
@@ -131,7 +88,7 @@ impl HostCalls {
                 "(if (i32.eq (local.get $function) (i32.const {number})) (then (drop (call ${name} {arguments}))))"
             );
         }
-        let count = FUNCTIONS.len();
+        let count = HOST_FUNCTIONS.len();
         format!(
             r#"(module {imports}
             (memory (export "memory") 2)
