@@ -19,6 +19,7 @@ mod tools;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The compiler's target for filters in Rust.
 pub const TARGET: &str = "wasm32-wasip1";
@@ -176,7 +177,10 @@ pub fn install(module: &Path, folder: &Path) -> Result<PathBuf, BuildError> {
 
 /// By a new file that takes the place of the old: a gateway that watches it never sees half of it.
 fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
-    let half = to.with_extension("part");
+    // One of its own for each copy: tests of a project build it at the same time.
+    static COPIES: AtomicU64 = AtomicU64::new(0);
+    let number = COPIES.fetch_add(1, Ordering::Relaxed);
+    let half = to.with_extension(format!("{}-{number}.part", std::process::id()));
     let copied = std::fs::copy(from, &half).and_then(|_| std::fs::rename(&half, to));
     copied.map_err(|error| BuildError::Copy {
         file: from.to_path_buf(),
