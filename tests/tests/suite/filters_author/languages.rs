@@ -24,9 +24,19 @@ enum Language {
 
 const LANGUAGES: [Language; 3] = [Language::Rust, Language::C, Language::AssemblyScript];
 
+/// Those whose compilers are there: `cargo xtask test` names the ones that it could not install.
+fn languages() -> impl Iterator<Item = Language> {
+    LANGUAGES.into_iter().filter(|language| !language.is_left_out())
+}
+
 const SECRET: &str = "0123456789abcdef";
 
 impl Language {
+    fn is_left_out(self) -> bool {
+        let left_out = std::env::var("FILTER_LANGUAGES_LEFT_OUT").unwrap_or_default();
+        left_out.split(',').any(|name| name == format!("{self:?}"))
+    }
+
     /// As `filter new --lang` has it.
     const fn name(self) -> &'static str {
         match self {
@@ -118,7 +128,7 @@ fn build(project: &Path, out: &Path) -> PathBuf {
 
 #[test]
 fn a_request_is_signed_alike_in_every_language() {
-    for language in LANGUAGES {
+    for language in languages() {
         let mut harness = Harness::load(language.signer()).unwrap();
         // Secrets around the block of SHA-256, which is also where longer ones are digested first.
         for secret_bytes in [16, 63, 64, 65, 131] {
@@ -150,7 +160,7 @@ fn a_request_is_signed_alike_in_every_language() {
 
 #[test]
 fn every_language_refuses_a_configuration_with_the_place_of_its_fault() {
-    for language in LANGUAGES {
+    for language in languages() {
         let by_schema = Harness::load(language.signer()).unwrap();
         let refusal = by_schema.config(json!({ "secret": "short" })).refusal();
         assert!(refusal.unwrap().contains("config.secret"), "{language:?}");
@@ -179,7 +189,7 @@ fn every_language_refuses_a_configuration_with_the_place_of_its_fault() {
 
 #[test]
 fn every_language_refuses_text_that_is_no_json() {
-    for language in LANGUAGES {
+    for language in languages() {
         for text in [
             "",
             "{",
@@ -216,7 +226,7 @@ fn every_language_reads_the_escapes_of_json() {
     let text = r#" { "\u0073ecret" : "\"\\\/\b\f\n\r\t\u0000\u00E9\u20ac\uD83D\ude00 é€😀 0123456789" , "header":"x-s" } "#;
     let secret = "\"\\/\u{8}\u{c}\n\r\t\0é€😀 é€😀 0123456789";
     let signature = hex::encode(hmac(secret, &format!("GET\n/\n{START}")));
-    for language in LANGUAGES {
+    for language in languages() {
         let passed = language.alone(text).request(Request::get("/"));
         passed.expect_header("x-s", &format!("t={START},v1={signature}"));
     }
@@ -224,7 +234,7 @@ fn every_language_reads_the_escapes_of_json() {
 
 #[test]
 fn no_language_keeps_what_an_exchange_used() {
-    for language in LANGUAGES {
+    for language in languages() {
         let config = json!({ "secret": SECRET }).to_string();
         let module = language.signer().to_str().unwrap();
         let bench = [
@@ -249,6 +259,9 @@ fn no_language_keeps_what_an_exchange_used() {
 
 /// What the page for authors promises: `filter new`, `build`, the project's own test, a gateway, a request.
 async fn from_nothing_to_a_route(language: Language) {
+    if language.is_left_out() {
+        return;
+    }
     let folder = TempDir::new().unwrap();
     let project = folder.path().join("my-filter");
     let filters = folder.path().join("filters");

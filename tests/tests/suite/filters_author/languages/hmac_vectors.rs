@@ -1,6 +1,6 @@
 //! The vectors of RFC 4231, through filters that have the examples' own code of HMAC-SHA256.
 
-use super::{build, root};
+use super::{Language, build, root};
 use serde_json::json;
 use std::path::Path;
 use tidegate_filter_test::{Harness, Request};
@@ -74,6 +74,9 @@ fn check(language: &str, files: &[(&str, &str)]) {
 
 #[test]
 fn the_code_in_c_passes_the_vectors_of_rfc_4231() {
+    if Language::C.is_left_out() {
+        return;
+    }
     let filter = r#"
 #include "hmac_sha256.h"
 #include "tidegate_filter.h"
@@ -119,6 +122,9 @@ uint32_t on_request_headers(uint32_t exchange, uint32_t headers, uint32_t end_of
 
 #[test]
 fn the_code_in_assemblyscript_passes_the_vectors_of_rfc_4231() {
+    if Language::AssemblyScript.is_left_out() {
+        return;
+    }
     let filter = r#"
 import { Exchange, Filter, Flow, Head, register } from "tidegate";
 import { Hmac } from "./hmac";
