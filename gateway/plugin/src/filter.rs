@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! Plugin::filter() ─► Filter::start(x) ─► FilterRun
-//!   request_head ─► request_body* ─► request_trailers? ─► response_head ─► response_body* ─► response_trailers? ─► finish
-//!        │               │                  │                   │                │
-//!        └─ Pause: nothing of that direction goes on until poll_event gives Resume, Reply, Close or Fail ─┘
+//!   head ─► body* ─► trailers? (request) ─► head ─► body* ─► trailers? (response) ─► finish
+//!     │        │          │                      │        │          │
+//!     └─ Pause: nothing of that direction goes on until poll_event gives Resume, Reply, Close or Fail ─┘
 //! ```
 //!
 //! Rules for the runner:
@@ -60,7 +60,7 @@ pub trait Filter: Send + Sync + 'static {
     /// See [`FilterNeeds`].
     fn needs(&self) -> FilterNeeds;
 
-    /// Begins the filter's part in an exchange, before [`FilterRun::request_head`]. `None`: it takes no part in this one
+    /// Begins the filter's part in an exchange, before [`FilterRun::head`]. `None`: it takes no part in this one
     /// (it is out of service and its failure policy is `open`).
     ///
     /// # Errors
@@ -83,18 +83,13 @@ pub trait Filter: Send + Sync + 'static {
 
 /// The filter's part in one exchange.
 pub trait FilterRun {
-    /// The request is routed; its head may be changed until it goes on. `end_of_stream`: there is no body.
-    fn request_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow;
-    /// The next bytes of the request body, possibly none when `end_of_stream` is only known now.
-    fn request_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow;
-    /// Trailers of the request, after its last body bytes.
-    fn request_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow;
-    /// The response head is in hand, whoever made it, and may be changed until it goes on.
-    fn response_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow;
-    /// The next bytes of the response body.
-    fn response_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow;
-    /// Trailers of the response.
-    fn response_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow;
+    /// A head, which may be changed until it goes on: the request's when it is routed, the response's when it is in hand,
+    /// whoever made it. `end_of_stream`: there is no body.
+    fn head(&mut self, x: &mut Exchange, direction: Direction, end_of_stream: bool) -> Flow;
+    /// The next bytes of a body, possibly none when `end_of_stream` is only known now.
+    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow;
+    /// Trailers of a message, after its last body bytes.
+    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow;
 
     /// What happened to the filter while the runner waited. Ready as long as there is something to tell.
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent>;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_plugin::services::Services;
-use tidegate_plugin::{Exchange, Filter};
+use tidegate_plugin::{Direction, Exchange, Filter};
 use tidegate_wasm::testing::exchange;
 use tidegate_wasm::{
     EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule, FilterOptions,
@@ -63,8 +63,8 @@ fn attached(wasm: &[u8], isolation: Isolation, config: &serde_json::Value) -> Ar
 
 fn serve(filter: &WasmFilter, x: &mut Exchange) {
     let mut run = filter.start(x).expect("started").expect("a run");
-    let _ = run.request_head(x, true);
-    let _ = run.response_head(x, true);
+    let _ = run.head(x, Direction::Request, true);
+    let _ = run.head(x, Direction::Response, true);
     run.finish(x);
     // The exchange is used again: what the filter added goes.
     x.request.headers.clear();

@@ -235,51 +235,6 @@ impl Run {
         }
     }
 
-    fn head(&mut self, x: &mut Exchange, direction: Direction, end_of_stream: bool) -> Flow {
-        if let Some(flow) = self.check() {
-            return flow;
-        }
-        let entries = match direction {
-            // Four pseudo-headers; the authority stands for the host.
-            Direction::Request => {
-                x.request.headers.len() + 4 - usize::from(x.request.headers.contains_key(HOST))
-            }
-            Direction::Response => x.response.headers.len() + 1,
-        };
-        let entries = i32::try_from(entries).unwrap_or(i32::MAX);
-        self.drive(x, (direction, Part::Head), |vm, id, x| {
-            vm.head(id, direction, x, (entries, end_of_stream))
-        })
-    }
-
-    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow {
-        if let Some(flow) = self.check() {
-            append(&mut self.pass(direction).body, chunk);
-            return flow;
-        }
-        let (id, max) = (self.stream, self.pool.generation().options.max_body_bytes);
-        let mut chunk = Some(chunk);
-        let is_held = self.with(|vm| {
-            let lane = vm.state().stream_mut(id)?.lane(direction);
-            let was_holding = !lane.body.is_empty();
-            lane.append(chunk.take()?);
-            lane.is_complete = end_of_stream;
-            // A single chunk that passes through may be larger: nothing was held back for it.
-            Some(!was_holding || lane.body.len() <= max)
-        });
-        match is_held.flatten() {
-            Some(true) => {}
-            Some(false) => return self.overflow(direction),
-            None => {
-                if let Some(chunk) = chunk {
-                    append(&mut self.pass(direction).body, chunk);
-                }
-                return Flow::Continue;
-            }
-        }
-        self.drive(x, (direction, Part::Body), |vm, id, x| vm.body(id, direction, x))
-    }
-
     /// More was held back than may be.
     fn overflow(&mut self, direction: Direction) -> Flow {
         self.give_up();
@@ -288,27 +243,6 @@ impl Run {
             Direction::Response => StatusCode::BAD_GATEWAY,
         };
         self.verdict(status, "it holds back more of a body than it may")
-    }
-
-    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
-        if let Some(flow) = self.check() {
-            self.pass(direction).trailers = Some(trailers);
-            return flow;
-        }
-        let id = self.stream;
-        let mut trailers = Some(trailers);
-        self.with(|vm| {
-            if let Some(stream) = vm.state().stream_mut(id) {
-                stream.lane(direction).trailers = trailers.take();
-            }
-        });
-        if let Some(trailers) = trailers {
-            self.pass(direction).trailers = Some(trailers);
-            return Flow::Continue;
-        }
-        self.drive(x, (direction, Part::Trailers), |vm, id, x| {
-            vm.trailers(id, direction, x)
-        })
     }
 }
 
@@ -356,28 +290,70 @@ fn settle_length(lane: &mut Lane, x: &mut Exchange, direction: Direction) -> boo
 }
 
 impl FilterRun for Run {
-    fn request_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
-        self.head(x, Direction::Request, end_of_stream)
+    fn head(&mut self, x: &mut Exchange, direction: Direction, end_of_stream: bool) -> Flow {
+        if let Some(flow) = self.check() {
+            return flow;
+        }
+        let entries = match direction {
+            // Four pseudo-headers; the authority stands for the host.
+            Direction::Request => {
+                x.request.headers.len() + 4 - usize::from(x.request.headers.contains_key(HOST))
+            }
+            Direction::Response => x.response.headers.len() + 1,
+        };
+        let entries = i32::try_from(entries).unwrap_or(i32::MAX);
+        self.drive(x, (direction, Part::Head), |vm, id, x| {
+            vm.head(id, direction, x, (entries, end_of_stream))
+        })
     }
 
-    fn request_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
-        self.body(x, Direction::Request, chunk, end_of_stream)
+    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow {
+        if let Some(flow) = self.check() {
+            append(&mut self.pass(direction).body, chunk);
+            return flow;
+        }
+        let (id, max) = (self.stream, self.pool.generation().options.max_body_bytes);
+        let mut chunk = Some(chunk);
+        let is_held = self.with(|vm| {
+            let lane = vm.state().stream_mut(id)?.lane(direction);
+            let was_holding = !lane.body.is_empty();
+            lane.append(chunk.take()?);
+            lane.is_complete = end_of_stream;
+            // A single chunk that passes through may be larger: nothing was held back for it.
+            Some(!was_holding || lane.body.len() <= max)
+        });
+        match is_held.flatten() {
+            Some(true) => {}
+            Some(false) => return self.overflow(direction),
+            None => {
+                if let Some(chunk) = chunk {
+                    append(&mut self.pass(direction).body, chunk);
+                }
+                return Flow::Continue;
+            }
+        }
+        self.drive(x, (direction, Part::Body), |vm, id, x| vm.body(id, direction, x))
     }
 
-    fn request_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
-        self.trailers(x, Direction::Request, trailers)
-    }
-
-    fn response_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
-        self.head(x, Direction::Response, end_of_stream)
-    }
-
-    fn response_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
-        self.body(x, Direction::Response, chunk, end_of_stream)
-    }
-
-    fn response_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
-        self.trailers(x, Direction::Response, trailers)
+    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
+        if let Some(flow) = self.check() {
+            self.pass(direction).trailers = Some(trailers);
+            return flow;
+        }
+        let id = self.stream;
+        let mut trailers = Some(trailers);
+        self.with(|vm| {
+            if let Some(stream) = vm.state().stream_mut(id) {
+                stream.lane(direction).trailers = trailers.take();
+            }
+        });
+        if let Some(trailers) = trailers {
+            self.pass(direction).trailers = Some(trailers);
+            return Flow::Continue;
+        }
+        self.drive(x, (direction, Part::Trailers), |vm, id, x| {
+            vm.trailers(id, direction, x)
+        })
     }
 
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {

@@ -340,10 +340,7 @@ impl Runner {
         let mut passed = Passed::default();
         self.count_part()?;
         let is_whole = message.has_no_body();
-        let flow = self.call(index, |run, x| match direction {
-            Direction::Request => run.request_head(x, is_whole),
-            Direction::Response => run.response_head(x, is_whole),
-        });
+        let flow = self.call(index, |run, x| run.head(x, direction, is_whole));
         let mut is_held = self.settle(index, direction, flow, &mut passed, is_whole).await?;
         let last = message.chunks.len();
         let has_trailers = message.trailers.is_some();
@@ -354,18 +351,12 @@ impl Runner {
             }
             self.count_part()?;
             let is_last = !has_trailers && (place == last || (place + 1 == last && !message.ends_late));
-            let flow = self.call(index, |run, x| match direction {
-                Direction::Request => run.request_body(x, chunk, is_last),
-                Direction::Response => run.response_body(x, chunk, is_last),
-            });
+            let flow = self.call(index, |run, x| run.body(x, direction, chunk, is_last));
             is_held = self.settle(index, direction, flow, &mut passed, is_last).await?;
         }
         if let Some(trailers) = message.trailers {
             self.count_part()?;
-            let flow = self.call(index, |run, x| match direction {
-                Direction::Request => run.request_trailers(x, trailers),
-                Direction::Response => run.response_trailers(x, trailers),
-            });
+            let flow = self.call(index, |run, x| run.trailers(x, direction, trailers));
             is_held = self.settle(index, direction, flow, &mut passed, true).await?;
         }
         if is_held {

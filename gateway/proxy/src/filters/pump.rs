@@ -224,13 +224,10 @@ impl Filters {
         stage.holds_head |= matches!(part, Part::Head { .. });
         slot.has_seen_request |= direction == Direction::Request;
         let run = &mut slot.run;
-        let flow = match (direction, part) {
-            (Direction::Request, Part::Head { ends }) => run.request_head(x, ends),
-            (Direction::Request, Part::Body { bytes, ends }) => run.request_body(x, bytes, ends),
-            (Direction::Request, Part::Trailers(trailers)) => run.request_trailers(x, trailers),
-            (Direction::Response, Part::Head { ends }) => run.response_head(x, ends),
-            (Direction::Response, Part::Body { bytes, ends }) => run.response_body(x, bytes, ends),
-            (Direction::Response, Part::Trailers(trailers)) => run.response_trailers(x, trailers),
+        let flow = match part {
+            Part::Head { ends } => run.head(x, direction, ends),
+            Part::Body { bytes, ends } => run.body(x, direction, bytes, ends),
+            Part::Trailers(trailers) => run.trailers(x, direction, trailers),
         };
         match flow {
             Flow::Continue => stage.pause = None,

@@ -84,43 +84,6 @@ impl ComponentRun {
         }
     }
 
-    fn head(&mut self, x: &mut Exchange, direction: Direction, ends: bool) -> Flow {
-        self.has_seen_request = true;
-        let headers = match direction {
-            Direction::Request => &x.request.headers,
-            Direction::Response => &x.response.headers,
-        };
-        let announced = headers.get(CONTENT_LENGTH);
-        let lane = self.desk.lane(direction);
-        lane.announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
-        lane.head = Head::Held;
-        lane.has_ended = ends;
-        let phase = Phase::head(direction);
-        let step = if self.is_out {
-            self.release(x, direction)
-        } else if self.phases.has(phase) {
-            self.begin(x, direction, phase)
-        } else {
-            // Nobody asks for the body to be held.
-            self.choose_body(x, direction, Mode::Stream, 0)
-        };
-        self.flow(direction, step)
-    }
-
-    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, ends: bool) -> Flow {
-        self.desk.lane(direction).receive(chunk, ends);
-        let step = self.go_on(x, direction);
-        self.flow(direction, step)
-    }
-
-    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
-        let lane = self.desk.lane(direction);
-        lane.trailers = Some(trailers);
-        lane.has_ended = true;
-        let step = self.go_on(x, direction);
-        self.flow(direction, step)
-    }
-
     /// More of a message is here.
     fn go_on(&mut self, x: &mut Exchange, direction: Direction) -> Step {
         let lane = self.desk.lane(direction);
@@ -269,28 +232,41 @@ impl ComponentRun {
 }
 
 impl FilterRun for ComponentRun {
-    fn request_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
-        self.head(x, Direction::Request, end_of_stream)
+    fn head(&mut self, x: &mut Exchange, direction: Direction, ends: bool) -> Flow {
+        self.has_seen_request = true;
+        let headers = match direction {
+            Direction::Request => &x.request.headers,
+            Direction::Response => &x.response.headers,
+        };
+        let announced = headers.get(CONTENT_LENGTH);
+        let lane = self.desk.lane(direction);
+        lane.announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+        lane.head = Head::Held;
+        lane.has_ended = ends;
+        let phase = Phase::head(direction);
+        let step = if self.is_out {
+            self.release(x, direction)
+        } else if self.phases.has(phase) {
+            self.begin(x, direction, phase)
+        } else {
+            // Nobody asks for the body to be held.
+            self.choose_body(x, direction, Mode::Stream, 0)
+        };
+        self.flow(direction, step)
     }
 
-    fn request_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
-        self.body(x, Direction::Request, chunk, end_of_stream)
+    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, ends: bool) -> Flow {
+        self.desk.lane(direction).receive(chunk, ends);
+        let step = self.go_on(x, direction);
+        self.flow(direction, step)
     }
 
-    fn request_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
-        self.trailers(x, Direction::Request, trailers)
-    }
-
-    fn response_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
-        self.head(x, Direction::Response, end_of_stream)
-    }
-
-    fn response_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
-        self.body(x, Direction::Response, chunk, end_of_stream)
-    }
-
-    fn response_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
-        self.trailers(x, Direction::Response, trailers)
+    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
+        let lane = self.desk.lane(direction);
+        lane.trailers = Some(trailers);
+        lane.has_ended = true;
+        let step = self.go_on(x, direction);
+        self.flow(direction, step)
     }
 
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::fmt::Write;
 use std::sync::Arc;
-use tidegate_plugin::Filter;
 use tidegate_plugin::services::Services;
+use tidegate_plugin::{Direction, Filter};
 
 /// A header map as a guest may write it.
 ///
@@ -148,8 +148,8 @@ impl HostCalls {
     pub fn run(&self, program: &[u8]) {
         let mut x = exchange("POST", "/path?q=1");
         if let Ok(Some(mut run)) = self.filter.start(&mut x) {
-            let _ = run.request_head(&mut x, false);
-            let _ = run.request_body(&mut x, Bytes::copy_from_slice(program), true);
+            let _ = run.head(&mut x, Direction::Request, false);
+            let _ = run.body(&mut x, Direction::Request, Bytes::copy_from_slice(program), true);
             run.finish(&mut x);
         }
     }

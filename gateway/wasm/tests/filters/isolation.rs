@@ -1,6 +1,6 @@
 use crate::support::{Guest, World, drive, fine, sent};
 use std::sync::Arc;
-use tidegate_plugin::Filter;
+use tidegate_plugin::{Direction, Filter};
 use tidegate_wasm::testing::exchange;
 use tidegate_wasm::{FilterOptions, Isolation, sweep};
 
@@ -93,15 +93,15 @@ fn streams_of_a_shared_instance_interleave_and_fall_together() {
     let mut second = filter.start(&mut y).expect("started").expect("a run");
     assert_eq!(filter.live_instances(), 1);
     assert!(matches!(
-        first.request_head(&mut x, true),
+        first.head(&mut x, Direction::Request, true),
         tidegate_plugin::Flow::Continue
     ));
     assert!(matches!(
-        second.request_head(&mut y, false),
+        second.head(&mut y, Direction::Request, false),
         tidegate_plugin::Flow::Fail(_)
     ));
     assert!(matches!(
-        first.response_head(&mut x, true),
+        first.head(&mut x, Direction::Response, true),
         tidegate_plugin::Flow::Fail(_)
     ));
     first.finish(&mut x);
@@ -146,7 +146,7 @@ fn ten_thousand_exchanges_leave_no_context_and_no_memory_behind() {
         let mut x = exchange("GET", "/");
         let mut run = filter.start(&mut x).expect("started").expect("a run");
         if turn % 100 != 0 {
-            let _ = run.response_head(&mut x, true);
+            let _ = run.head(&mut x, Direction::Response, true);
         }
         if turn % 2 == 0 {
             run.finish(&mut x);

@@ -29,6 +29,13 @@ fn note<T>(times: &Times, name: &'static str, call: impl FnOnce() -> T) -> T {
     answer
 }
 
+fn of(direction: Direction, [request, response]: [&'static str; 2]) -> &'static str {
+    match direction {
+        Direction::Request => request,
+        Direction::Response => response,
+    }
+}
+
 impl Filter for Timed {
     fn needs(&self) -> FilterNeeds {
         self.filter.needs()
@@ -44,40 +51,21 @@ impl Filter for Timed {
 }
 
 impl FilterRun for TimedRun {
-    fn request_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
-        note(&self.times, "request head", || {
-            self.run.request_head(x, end_of_stream)
+    fn head(&mut self, x: &mut Exchange, direction: Direction, end_of_stream: bool) -> Flow {
+        let name = of(direction, ["request head", "response head"]);
+        note(&self.times, name, || self.run.head(x, direction, end_of_stream))
+    }
+
+    fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow {
+        let name = of(direction, ["request body", "response body"]);
+        note(&self.times, name, || {
+            self.run.body(x, direction, chunk, end_of_stream)
         })
     }
 
-    fn request_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
-        note(&self.times, "request body", || {
-            self.run.request_body(x, chunk, end_of_stream)
-        })
-    }
-
-    fn request_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
-        note(&self.times, "request trailers", || {
-            self.run.request_trailers(x, trailers)
-        })
-    }
-
-    fn response_head(&mut self, x: &mut Exchange, end_of_stream: bool) -> Flow {
-        note(&self.times, "response head", || {
-            self.run.response_head(x, end_of_stream)
-        })
-    }
-
-    fn response_body(&mut self, x: &mut Exchange, chunk: Bytes, end_of_stream: bool) -> Flow {
-        note(&self.times, "response body", || {
-            self.run.response_body(x, chunk, end_of_stream)
-        })
-    }
-
-    fn response_trailers(&mut self, x: &mut Exchange, trailers: HeaderMap) -> Flow {
-        note(&self.times, "response trailers", || {
-            self.run.response_trailers(x, trailers)
-        })
+    fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
+        let name = of(direction, ["request trailers", "response trailers"]);
+        note(&self.times, name, || self.run.trailers(x, direction, trailers))
     }
 
     /// Only polls that bring something count: the others wait.

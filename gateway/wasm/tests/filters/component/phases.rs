@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_plugin::Filter;
 use tidegate_plugin::filter::OutboundResponse;
+use tidegate_plugin::{Direction, Filter};
 use tidegate_wasm::{FilterOptions, Isolation};
 
 fn answer(world: &World, text: &'static str) {
@@ -198,7 +198,7 @@ fn a_client_that_leaves_ends_the_wait() {
         let mut x = tidegate_wasm::testing::exchange("GET", "/");
         let mut run = filter.start(&mut x).expect("started").expect("a run");
         assert!(matches!(
-            run.request_head(&mut x, true),
+            run.head(&mut x, Direction::Request, true),
             tidegate_plugin::Flow::Pause(_)
         ));
         run.finish(&mut x);
