@@ -301,12 +301,7 @@ impl Flow {
         self.write_http1_headers(&peer.host, framing, out);
         out.put_slice(b"\r\n");
         let waiting = Waiting::new(self, service, is_streaming, began);
-        let outcome = waiting
-            .within(|cx| match self.filters_end(cx) {
-                true => Poll::Ready(None),
-                false => lease.connection.poll_head(cx).map(Some),
-            })
-            .await;
+        let outcome = self.wait(waiting, |cx| lease.connection.poll_head(cx)).await;
         match outcome {
             Some(Ok(head)) => {
                 self.x.timings.upstream_head = Some(Instant::now());
@@ -318,6 +313,25 @@ impl Flow {
             Some(Err(error)) => Err(self.classify(&error, &mut lease)),
             None => Err(Sent::Failed(self.why_over())),
         }
+    }
+
+    /// What `poll` comes to; `None` when a filter ended the exchange, or the upstream took too long.
+    async fn wait<T>(
+        &mut self,
+        waiting: Waiting,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        poll_fn(|cx| {
+            if self.filters_end(cx) {
+                return Poll::Ready(None);
+            }
+            match poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending if waiting.is_over(cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// Why nothing is waited for any more.
@@ -339,10 +353,14 @@ impl Flow {
         (path, x.query())
     }
 
+    /// Whether no plugin touched the target.
+    fn keeps_target(&self) -> bool {
+        !self.x.upstream.has_path && self.x.upstream.query == UpstreamQuery::AsReceived
+    }
+
     /// Whether what plugins made of the target can stand in a request line.
     fn has_sound_target(&self) -> bool {
-        let is_received = !self.x.upstream.has_path && self.x.upstream.query == UpstreamQuery::AsReceived;
-        is_received || is_sound(self.upstream_target())
+        self.keeps_target() || is_sound(self.upstream_target())
     }
 
     fn write_request_line(&self, out: &mut BytesMut) {
@@ -390,12 +408,7 @@ impl Flow {
         let waiting = Waiting::new(self, service, is_streaming, Instant::now());
         let outcome = {
             let mut sending = std::pin::pin!(lease.send(request));
-            waiting
-                .within(|cx| match self.filters_end(cx) {
-                    true => Poll::Ready(None),
-                    false => sending.as_mut().poll(cx).map(Some),
-                })
-                .await
+            self.wait(waiting, |cx| sending.as_mut().poll(cx)).await
         };
         match outcome {
             Some(Ok(response)) => {
@@ -430,9 +443,13 @@ impl Flow {
         *request.method_mut() = self.x.upstream_method().clone();
         *request.version_mut() = Version::HTTP_2;
         let mut uri = http::uri::Parts::default();
-        let (path, query) = self.upstream_target();
-        let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-        uri.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+        uri.path_and_query = Some(if self.keeps_target() {
+            self.x.request.target.clone()
+        } else {
+            let (path, query) = self.upstream_target();
+            let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+            PathAndQuery::try_from(target).ok()?
+        });
         let scheme = if service.is_tls {
             Scheme::HTTPS
         } else {
@@ -488,16 +505,6 @@ impl Waiting {
             return Some(since + self.read_timeout);
         }
         (!progress.waits_for_client.get()).then_some(since + self.write_timeout)
-    }
-
-    /// What `poll` comes to; `None` when it gives up, or when the upstream took too long.
-    async fn within<T>(self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<Option<T>>) -> Option<T> {
-        poll_fn(|cx| match poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending if self.is_over(cx) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
     }
 
     /// Whether the upstream took too long; arms the deadline otherwise.

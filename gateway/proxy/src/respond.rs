@@ -19,7 +19,7 @@ use tidegate_plugin::log_record::response_head_size;
 use tidegate_plugin::{Reply, Source};
 
 /// What follows a head that was taken over.
-pub(crate) enum Accepted {
+enum Accepted {
     Body(UpstreamResponse),
     /// The connection was upgraded.
     Tunnel,
@@ -91,9 +91,15 @@ impl Flow {
 
     /// The error page of the HTTP layer for a status.
     pub(crate) fn respond_status(mut self: Box<Self>, status: StatusCode) -> Response<ClientBody> {
+        let origin = self.put_status(status);
+        self.finish(origin)
+    }
+
+    /// That page as the exchange's response.
+    pub(crate) fn put_status(&mut self, status: StatusCode) -> Origin {
         self.x.source = Source::Error;
         let (reply, producer) = http_layer(status);
-        self.respond(reply, producer)
+        self.put_reply(reply, producer)
     }
 
     /// The client's body was too long, too slow or broken; the connection cannot be used further.
@@ -117,27 +123,33 @@ impl Flow {
         answer: Answer,
         read_timeout: Duration,
     ) -> Response<ClientBody> {
+        let origin = self.take_answer(answer, read_timeout).await;
+        self.finish(origin)
+    }
+
+    /// The upstream's answer as the source of the response.
+    pub(crate) async fn take_answer(&mut self, answer: Answer, read_timeout: Duration) -> Origin {
         let body = match self.accept(answer, read_timeout) {
-            Ok(Accepted::Tunnel) => return self.finish(Origin::Whole(None)),
+            Ok(Accepted::Tunnel) => return Origin::Whole(None),
             Ok(Accepted::Body(body)) => body,
-            Err(status) => return self.respond_status(status),
+            Err(status) => return self.put_status(status),
         };
         if !self.wants_whole_response() {
-            return self.finish(Origin::Upstream(body));
+            return Origin::Upstream(body);
         }
         let max = self.worker.settings.client.response_buffer_max_bytes;
         match Box::pin(body.gather(max)).await {
-            Ok(bytes) => Box::pin(self.respond_whole(bytes)).await,
+            Ok(bytes) => Box::pin(self.put_whole(bytes)).await,
             Err(broken) => {
                 tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
-                self.respond_status(StatusCode::BAD_GATEWAY)
+                self.put_status(StatusCode::BAD_GATEWAY)
             }
         }
     }
 
     /// Takes the upstream's head over; what follows it is a body or a tunnel. The status stands for an answer that
     /// cannot be passed on.
-    pub(crate) fn accept(&mut self, answer: Answer, read_timeout: Duration) -> Result<Accepted, StatusCode> {
+    fn accept(&mut self, answer: Answer, read_timeout: Duration) -> Result<Accepted, StatusCode> {
         let Answer { head, stream } = answer;
         self.x.source = Source::Service;
         self.x.upstream_status = Some(head.status);
@@ -179,7 +191,7 @@ impl Flow {
     }
 
     /// Runs the response phase over a body in hand.
-    async fn respond_whole(mut self: Box<Self>, body: Bytes) -> Response<ClientBody> {
+    async fn put_whole(&mut self, body: Bytes) -> Origin {
         match self.response_phase(body).await {
             Ok(body) => {
                 if self.x.request.method != Method::HEAD {
@@ -188,10 +200,10 @@ impl Flow {
                         .headers
                         .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
                 }
-                self.finish(Origin::Whole(Some(body)))
+                Origin::Whole(Some(body))
             }
-            Err(Ending::Reply(reply)) => self.respond(*reply, Producer::Core),
-            Err(_) => self.respond(
+            Err(Ending::Reply(reply)) => self.put_reply(*reply, Producer::Core),
+            Err(_) => self.put_reply(
                 Reply::message(StatusCode::INTERNAL_SERVER_ERROR, "An unexpected error occurred"),
                 Producer::Core,
             ),

@@ -4,9 +4,8 @@ use super::channel::Part;
 use super::{End, Filters, Slot};
 use crate::bodies::{BodySource, ClientBody, Origin, ResponseBrokenReason, UpstreamStream};
 use crate::forward::{Answer, ForwardFault};
-use crate::phases::{Ending, Flow};
+use crate::phases::Flow;
 use crate::reply::Producer;
-use crate::respond::Accepted;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -15,7 +14,6 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tidegate_plan::{PlannedRoute, PlannedService};
-use tidegate_plugin::body::RequestBody;
 use tidegate_plugin::reply::default_message;
 use tidegate_plugin::{FilterFault, Reply, Source};
 
@@ -40,7 +38,7 @@ pub(crate) async fn run_filtered(
         return flow.finish_filtered(origin).await;
     }
     let origin = match flow.ask_filtered(planned, service, body).await {
-        Ok(answer) => flow.take_answer(answer, service).await,
+        Ok(answer) => flow.take_answer(answer, service.read_timeout).await,
         Err(Stop::Filter(End::Close)) => return flow.reset(),
         Err(Stop::Filter(end)) => flow.put_end(end),
         Err(Stop::Fault(fault)) => {
@@ -93,15 +91,7 @@ impl Flow {
         service: &PlannedService,
         body: BodySource,
     ) -> Result<Answer, Stop> {
-        let body = match &self.x.request.body {
-            RequestBody::Replaced(bytes) => {
-                let bytes = bytes.clone();
-                let length = HeaderValue::from(bytes.len());
-                self.x.request.headers.insert(CONTENT_LENGTH, length);
-                BodySource::Whole(bytes)
-            }
-            _ => body,
-        };
+        let body = self.or_replaced(body);
         let body = self.filter_request(body, planned.route.request_buffering).await?;
         let answered = self.forward(service, body).await;
         match answered {
@@ -177,36 +167,6 @@ impl Flow {
 
     fn take_end(&mut self) -> Option<End> {
         self.filters.as_mut()?.end.take()
-    }
-
-    /// The upstream's answer as the source of the response.
-    async fn take_answer(&mut self, answer: Answer, service: &PlannedService) -> Origin {
-        let body = match self.accept(answer, service.read_timeout) {
-            Ok(Accepted::Tunnel) => return Origin::Whole(None),
-            Ok(Accepted::Body(body)) => body,
-            Err(status) => return self.put_status(status),
-        };
-        if !self.wants_whole_response() {
-            return Origin::Upstream(body);
-        }
-        let max = self.worker.settings.client.response_buffer_max_bytes;
-        match body.gather(max).await {
-            Ok(bytes) => match self.response_phase(bytes).await {
-                Ok(bytes) => {
-                    if self.x.request.method != Method::HEAD {
-                        let length = HeaderValue::from(bytes.len());
-                        self.x.response.headers.insert(CONTENT_LENGTH, length);
-                    }
-                    Origin::Whole(Some(bytes))
-                }
-                Err(Ending::Reply(reply)) => self.put_reply(*reply, Producer::Core),
-                Err(_) => self.put_status(StatusCode::INTERNAL_SERVER_ERROR),
-            },
-            Err(broken) => {
-                tracing::warn!(%broken, "upstream response cannot be buffered for a plugin");
-                self.put_status(StatusCode::BAD_GATEWAY)
-            }
-        }
     }
 
     /// Moves the response head through the filters; a filter's own answer takes its place.
@@ -325,11 +285,6 @@ impl Flow {
             reply = reply.header(RETRY_AFTER, HeaderValue::from(seconds));
         }
         self.put_reply(reply, Producer::Core)
-    }
-
-    fn put_status(&mut self, status: StatusCode) -> Origin {
-        self.x.source = Source::Error;
-        self.put_reply(Reply::error(status, default_message(status)), Producer::HttpLayer)
     }
 
     /// Ends the connection, or the stream, without an answer.

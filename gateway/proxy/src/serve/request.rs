@@ -175,21 +175,24 @@ impl Flow {
         }
     }
 
+    /// What a plugin put in the body's place, with its length, else the body itself.
+    pub(crate) fn or_replaced(&mut self, body: BodySource) -> BodySource {
+        let RequestBody::Replaced(bytes) = &self.x.request.body else {
+            return body;
+        };
+        let bytes = bytes.clone();
+        let length = HeaderValue::from(bytes.len());
+        self.x.request.headers.insert(CONTENT_LENGTH, length);
+        BodySource::Whole(bytes)
+    }
+
     /// The body as it goes upstream: replaced by a plugin, taken in when it is short, else streamed.
     pub(crate) async fn body_to_send(
         &mut self,
         body: BodySource,
         buffers: bool,
     ) -> Result<BodySource, crate::bodies::BodyFault> {
-        if let RequestBody::Replaced(bytes) = &self.x.request.body {
-            let bytes = bytes.clone();
-            self.x
-                .request
-                .headers
-                .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-            return Ok(BodySource::Whole(bytes));
-        }
-        match body {
+        match self.or_replaced(body) {
             BodySource::Stream(stream) if buffers && stream.may_be_short(REPEATABLE_BODY) => {
                 Box::pin(UpstreamStream::gather(stream, REPEATABLE_BODY)).await
             }
