@@ -1,5 +1,6 @@
 //! Calls to upstreams and other hosts.
 
+use crate::message::borrowed;
 use crate::{Error, Result};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
@@ -90,11 +91,7 @@ impl Call {
     /// # Errors
     /// When the target is unknown or forbidden, or too many calls are outstanding.
     pub fn send(&self) -> Result<CallId> {
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let headers = borrowed(&self.headers);
         let body = (!self.body.is_empty()).then_some(self.body.as_slice());
         hostcalls::dispatch_http_call(&self.target, headers, body, Vec::new(), self.timeout)
             .map(CallId)

@@ -332,6 +332,14 @@ impl Body {
     }
 }
 
+/// Headers as host calls take them.
+pub(crate) fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = headers.iter();
+    pairs
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::find_cookie;

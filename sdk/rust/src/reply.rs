@@ -1,5 +1,6 @@
 //! Answers that a filter gives itself.
 
+use crate::message::borrowed;
 use crate::{Error, Result};
 use proxy_wasm::hostcalls;
 use serde::Serialize;
@@ -80,11 +81,7 @@ impl Reply {
     }
 
     pub(crate) fn send(&self) -> Result<()> {
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let headers = borrowed(&self.headers);
         let body = (!self.body.is_empty()).then_some(self.body.as_slice());
         hostcalls::send_http_response(self.status.into(), headers, body).map_err(Error::host("reply"))
     }
