@@ -14,7 +14,8 @@
 //! - Body and trailers are given away with the call. [`Flow::Continue`] means that [`FilterRun::take_body`] and
 //!   [`FilterRun::take_trailers`] now give what goes on; while a filter pauses, it keeps them, within its own limit.
 //! - [`FilterRun::poll_event`] is polled whenever the runner waits for anything, also while the filter is not paused:
-//!   answers of its calls arrive there. It is cheap and may be dropped at any time.
+//!   answers of its calls arrive there. It is cheap and may be dropped at any time. A filter that waits for nothing says
+//!   so ([`FilterRun::listens`]) and is left alone.
 //! - [`FilterRun::finish`] is called exactly once. A run that is dropped without it releases what it holds, silently.
 //! - Failure policy, deadlines and the wait for a paused filter are the filter's own: the runner sees
 //!   [`Flow::Fail`] only when the exchange has to end.
@@ -53,6 +54,8 @@ pub struct FilterNeeds {
     pub request_trailers: bool,
     pub response_body: bool,
     pub response_trailers: bool,
+    /// The end of the exchange, where it may read both heads once more.
+    pub end: bool,
 }
 
 /// A configured filter, shared by all workers.
@@ -90,6 +93,10 @@ pub trait FilterRun {
     fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow;
     /// Trailers of a message, after its last body bytes.
     fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow;
+
+    /// Whether [`FilterRun::poll_event`] may have something to tell before the next call. Asked after each call and each
+    /// event.
+    fn listens(&self) -> bool;
 
     /// What happened to the filter while the runner waited. Ready as long as there is something to tell.
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent>;

@@ -31,6 +31,10 @@ pub(crate) struct Filters {
     upstream: Option<UpstreamResponse>,
     /// How a filter ended the exchange.
     end: Option<End>,
+    /// Filters that listen.
+    listening: usize,
+    /// A filter that paused said that bytes may go on.
+    has_flushed: bool,
 }
 
 /// One filter at work.
@@ -39,6 +43,8 @@ struct Slot {
     needs: FilterNeeds,
     /// Its request callbacks ran: its response callbacks will.
     has_seen_request: bool,
+    /// As it last said.
+    listens: bool,
 }
 
 /// How a filter ends an exchange.
@@ -58,7 +64,15 @@ impl Filters {
             client: None,
             upstream: None,
             end: None,
+            listening: 0,
+            has_flushed: false,
         }
+    }
+
+    /// Whether a filter may look at the response's head after it was sent.
+    pub(crate) fn look_back(&self) -> bool {
+        let looks_back = |needs: &FilterNeeds| needs.end || needs.response_body || needs.response_trailers;
+        self.listening > 0 || self.slots.iter().any(|slot| looks_back(&slot.needs))
     }
 
     /// Whether a filter ended the exchange.

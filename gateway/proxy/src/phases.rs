@@ -215,7 +215,9 @@ impl Flow {
 
     /// Whether a later phase will look at the response's headers.
     pub(crate) fn keeps_response_headers(&self) -> bool {
-        self.filters.is_some() || self.has_phase(Phase::Log) || self.has_phase(Phase::BodyFilter)
+        self.filters.as_ref().is_some_and(|filters| filters.look_back())
+            || self.has_phase(Phase::Log)
+            || self.has_phase(Phase::BodyFilter)
     }
 
     pub(crate) fn body_filter(&mut self, mut chunk: Bytes, last: bool) -> Bytes {

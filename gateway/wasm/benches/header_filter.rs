@@ -78,6 +78,29 @@ fn header_filter(bencher: divan::Bencher<'_, '_>, isolation: Isolation) {
     bencher.bench_local(|| serve(&filter, &mut x));
 }
 
+/// As many exchanges in flight, each on an instance of its own: what one costs when the others were in the caches.
+#[divan::bench(args = [1, 16, 64, 256, 1_000])]
+fn header_filter_in_flight(bencher: divan::Bencher<'_, '_>, in_flight: usize) {
+    let filter = filter(Isolation::Pooled);
+    let mut exchanges: Vec<_> = (0..in_flight).map(|_| (exchange("GET", "/"), None)).collect();
+    bencher
+        .counter(divan::counter::ItemsCount::new(in_flight))
+        .bench_local(|| {
+            for (x, run) in &mut exchanges {
+                let mut started = filter.start(x).expect("started").expect("a run");
+                let _ = started.head(x, Direction::Request, true);
+                *run = Some(started);
+            }
+            for (x, run) in &mut exchanges {
+                let mut run = run.take().expect("started");
+                let _ = run.head(x, Direction::Response, true);
+                run.finish(x);
+                x.request.headers.clear();
+                x.response.headers.clear();
+            }
+        });
+}
+
 /// The same edits by a component in Rust, heads alone.
 #[divan::bench(args = [Isolation::Pooled, Isolation::Request])]
 fn header_component(bencher: divan::Bencher<'_, '_>, isolation: Isolation) {

@@ -9,6 +9,7 @@ pub(crate) mod guest;
 pub(crate) mod instance;
 pub(crate) mod linker;
 pub(crate) mod maps;
+mod names;
 pub(crate) mod pairs;
 pub(crate) mod state;
 pub(crate) mod status;

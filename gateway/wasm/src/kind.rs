@@ -328,6 +328,7 @@ impl Filter for WasmFilter {
                     request_trailers: has(Callback::RequestTrailers),
                     response_body: has(Callback::ResponseBody),
                     response_trailers: has(Callback::ResponseTrailers),
+                    end: has(Callback::Done) || has(Callback::Log) || has(Callback::Delete),
                 }
             }
             Front::Component(bound) => bound.code.phases().needs(),

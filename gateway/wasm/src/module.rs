@@ -6,6 +6,7 @@ use crate::abi::linker;
 use crate::artefacts::{self, Artefact, ArtefactCache, ModuleDigest, Origin};
 use crate::component::FilterComponent;
 use crate::engine::FilterEngine;
+use sections::Findings;
 use wasmtime::component::Component;
 use wasmtime::{ExternType, FuncType, Module, ModuleExport, ValType};
 
@@ -62,6 +63,7 @@ pub(crate) enum Code {
 /// A proxy-wasm module.
 pub(crate) struct CoreModule {
     pub(crate) module: Module,
+    /// Callbacks, but for those that do nothing.
     pub(crate) exports: [Option<ModuleExport>; CALLBACKS.len()],
     pub(crate) abi: AbiVersion,
     pub(crate) is_rust: bool,
@@ -205,7 +207,8 @@ impl FilterModule {
         check_imports(&module)?;
         let callbacks = check_callbacks(&module)?;
         check_allocator(&module)?;
-        let is_rust = sections::is_made_by_rustc(wasm);
+        let findings = Findings::of(wasm);
+        let is_rust = findings.is_made_by_rustc;
         Ok(Self {
             digest,
             size: wasm.len(),
@@ -216,7 +219,7 @@ impl FilterModule {
             initial_memory_bytes,
             origin,
             code: Code::Module(Box::new(CoreModule {
-                exports: CALLBACKS.map(|(name, ..)| module.get_export_index(name)),
+                exports: called(&module, &findings),
                 module,
                 abi,
                 is_rust,
@@ -390,6 +393,15 @@ fn check_callbacks(module: &Module) -> Result<Vec<&'static str>, LoadError> {
         found.push(name);
     }
     Ok(found)
+}
+
+/// The callbacks that are worth a call.
+fn called(module: &Module, findings: &Findings) -> [Option<ModuleExport>; CALLBACKS.len()] {
+    let mut quiet = findings.is_quiet.into_iter();
+    CALLBACKS.map(|(name, ..)| {
+        let is_quiet = quiet.next().unwrap_or(false);
+        module.get_export_index(name).filter(|_| !is_quiet)
+    })
 }
 
 fn check_allocator(module: &Module) -> Result<(), LoadError> {

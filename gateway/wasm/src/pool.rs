@@ -67,6 +67,8 @@ pub(crate) struct WorkerPool<V: Vm> {
     waker: RefCell<Option<Waker>>,
 }
 
+const USES_PER_LOOK_AT_AGE: u32 = 16;
+
 /// A hold on an instance, given back when dropped.
 pub(crate) struct Lease<V: Vm> {
     pool: Rc<WorkerPool<V>>,
@@ -151,9 +153,11 @@ impl<V: Vm> WorkerPool<V> {
         let is_fit = options.isolation == Isolation::Pooled
             && !self.generation().is_retired()
             && vm.wear().is_some_and(|wear| {
+                // The clock costs more than the rest: it is looked at now and then.
+                let is_young = || wear.born.elapsed() < Duration::from_secs(options.recycle_seconds);
                 wear.uses < options.recycle_requests
                     && wear.held <= options.recycle_memory_bytes
-                    && wear.born.elapsed() < Duration::from_secs(options.recycle_seconds)
+                    && (wear.uses % USES_PER_LOOK_AT_AGE != 0 || is_young())
             });
         if is_fit {
             vm.clean();

@@ -7,12 +7,13 @@ mod events;
 use crate::abi::instance::{Instance, ModuleVm};
 use crate::abi::state::{Head, Lane};
 use crate::failure::Failure;
-use crate::options::HeadersPause;
+use crate::options::{HeadersPause, Isolation};
 use crate::pool::{Lease, WorkerPool};
 use bytes::Bytes;
 pub(crate) use calls::{Calls, deliver};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use smallvec::SmallVec;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -28,7 +29,14 @@ pub(crate) struct Run {
     /// Ends a pause that takes too long.
     timer: Option<Pin<Box<Sleep>>>,
     /// What passes by once the filter is out of the game.
-    passing: [Passing; 2],
+    passing: Option<Box<[Passing; 2]>>,
+    /// Whether the instance was given some of a body, or trailers, in each direction.
+    is_given: [bool; 2],
+    /// With other exchanges on the same instance anything may happen at any time.
+    is_shared: bool,
+    /// Directions that were paused when the filter left, and go on.
+    freed: SmallVec<[Direction; 2]>,
+    listens: bool,
     is_finished: bool,
 }
 
@@ -50,13 +58,18 @@ const BOTH: [Direction; 2] = [Direction::Request, Direction::Response];
 
 impl Run {
     pub(crate) fn start(lease: Lease<ModuleVm>, x: &mut Exchange) -> Result<Self, Option<Box<FilterFault>>> {
+        let is_shared = lease.pool().generation().options.isolation == Isolation::Shared;
         let mut run = Self {
             pool: Rc::clone(lease.pool()),
             lease: Some(lease),
             stream: 0,
             calls: Calls::default(),
             timer: None,
-            passing: Default::default(),
+            passing: None,
+            is_given: [false; 2],
+            is_shared,
+            freed: SmallVec::new(),
+            listens: is_shared,
             is_finished: false,
         };
         match run.with(|vm| vm.create_stream(x)) {
@@ -75,6 +88,9 @@ impl Run {
 
     /// Notices that another stream's failure took a shared instance away.
     fn check(&mut self) -> Option<Flow> {
+        if !self.is_shared {
+            return None;
+        }
         let is_lost = self.with(|vm| vm.is_poisoned)?;
         if !is_lost {
             return None;
@@ -91,14 +107,23 @@ impl Run {
         call: impl FnOnce(&mut Instance, u32, &mut Exchange) -> Result<Option<i32>, Failure>,
     ) -> Flow {
         let stream = self.stream;
-        let Some(called) = self.with(|vm| call(vm, stream, x)) else {
+        let called = self.with(|vm| {
+            let called = call(vm, stream, x);
+            (called, std::mem::take(&mut vm.state().asks))
+        });
+        let Some((called, asks)) = called else {
             return Flow::Continue;
         };
-        self.calls.absorb(self.lease.as_ref(), stream);
-        match called {
-            Ok(answer) => self.decide(x, direction, part, answer.unwrap_or(0)),
-            Err(failure) => self.failed(failure, x),
+        let answer = match called {
+            Ok(answer) => answer.unwrap_or(0),
+            Err(failure) => return self.failed(failure, x),
+        };
+        if answer == 0 && !asks && !self.is_shared {
+            return self.release(x, direction);
         }
+        self.listens = true;
+        self.calls.absorb(self.lease.as_ref(), stream);
+        self.decide(x, direction, part, answer)
     }
 
     /// Local response before close before going on; then what the callback answered.
@@ -161,11 +186,12 @@ impl Run {
         self.timer = None;
         let id = self.stream;
         let fits = self.with(|vm| {
+            let sees_body = vm.sees_body(direction);
             let Some(stream) = vm.state().stream_mut(id) else {
                 return true;
             };
             let lane = stream.lane(direction);
-            let fits = settle_length(lane, x, direction);
+            let fits = !sees_body || settle_length(lane, x, direction);
             lane.release();
             fits
         });
@@ -211,16 +237,25 @@ impl Run {
             let state = vm.state();
             state.cancel_calls(id);
             let held = state.stream_mut(id).map(|stream| {
-                [&mut stream.request, &mut stream.response].map(|lane| Passing {
-                    body: std::mem::take(&mut lane.body),
-                    trailers: lane.trailers.take(),
+                [&mut stream.request, &mut stream.response].map(|lane| {
+                    let passing = Passing {
+                        body: std::mem::take(&mut lane.body),
+                        trailers: lane.trailers.take().map(|trailers| *trailers),
+                    };
+                    (passing, lane.is_paused)
                 })
             });
             vm.forget_stream(id);
             held
         });
         if let Some(held) = held.flatten() {
-            self.passing = held;
+            for ((_, is_paused), direction) in held.iter().zip(BOTH) {
+                if *is_paused {
+                    self.freed.push(direction);
+                }
+            }
+            self.listens = !self.freed.is_empty();
+            self.passing = Some(Box::new(held.map(|(passing, _)| passing)));
         }
         self.timer = None;
         self.calls = Calls::default();
@@ -228,7 +263,16 @@ impl Run {
     }
 
     fn pass(&mut self, direction: Direction) -> &mut Passing {
-        let [request, response] = &mut self.passing;
+        let [request, response] = &mut **self.passing.get_or_insert_default();
+        match direction {
+            Direction::Request => request,
+            Direction::Response => response,
+        }
+    }
+
+    /// Whether there may be something of a body, or trailers, to take.
+    fn is_given(&mut self, direction: Direction) -> &mut bool {
+        let [request, response] = &mut self.is_given;
         match direction {
             Direction::Request => request,
             Direction::Response => response,
@@ -308,6 +352,7 @@ impl FilterRun for Run {
     }
 
     fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow {
+        *self.is_given(direction) = true;
         if let Some(flow) = self.check() {
             append(&mut self.pass(direction).body, chunk);
             return flow;
@@ -336,6 +381,7 @@ impl FilterRun for Run {
     }
 
     fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
+        *self.is_given(direction) = true;
         if let Some(flow) = self.check() {
             self.pass(direction).trailers = Some(trailers);
             return flow;
@@ -344,7 +390,7 @@ impl FilterRun for Run {
         let mut trailers = Some(trailers);
         self.with(|vm| {
             if let Some(stream) = vm.state().stream_mut(id) {
-                stream.lane(direction).trailers = trailers.take();
+                stream.lane(direction).trailers = trailers.take().map(Box::new);
             }
         });
         if let Some(trailers) = trailers {
@@ -356,11 +402,21 @@ impl FilterRun for Run {
         })
     }
 
+    fn listens(&self) -> bool {
+        self.listens
+    }
+
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {
-        self.event(x, cx)
+        let event = self.event(x, cx);
+        self.listens =
+            event.is_ready() || self.is_shared || !self.calls.is_empty() || self.paused().is_some();
+        event
     }
 
     fn take_body(&mut self, direction: Direction) -> Bytes {
+        if !*self.is_given(direction) {
+            return Bytes::new();
+        }
         let id = self.stream;
         let held = self.with(|vm| {
             let stream = vm.state().stream_mut(id)?;
@@ -371,11 +427,14 @@ impl FilterRun for Run {
     }
 
     fn take_trailers(&mut self, direction: Direction) -> Option<HeaderMap> {
+        if !*self.is_given(direction) {
+            return None;
+        }
         let id = self.stream;
         let held = self.with(|vm| {
             vm.state()
                 .stream_mut(id)
-                .map(|stream| stream.lane(direction).trailers.take())
+                .map(|stream| stream.lane(direction).trailers.take().map(|trailers| *trailers))
         });
         held.flatten()
             .unwrap_or_else(|| self.pass(direction).trailers.take())

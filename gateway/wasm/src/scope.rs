@@ -21,6 +21,20 @@ pub(crate) struct Slot<T> {
 /// An exchange, lent to a module's host functions.
 pub(crate) type ExchangeSlot = Slot<Exchange>;
 
+thread_local! {
+    static EXCHANGE: ExchangeSlot = const { Slot::new() };
+}
+
+/// Runs `call` while [`exchange`] reaches `x` for the stream `owner`.
+pub(crate) fn lend<R>(x: Option<&mut Exchange>, owner: u32, call: impl FnOnce() -> R) -> R {
+    EXCHANGE.with(|slot| slot.lend(x, owner, call))
+}
+
+/// The exchange that is lent to the guest which runs on this thread, if it belongs to the stream `owner`.
+pub(crate) fn exchange<R>(owner: u32, call: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
+    EXCHANGE.with(|slot| slot.with(owner, call))
+}
+
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self::new()

@@ -70,6 +70,7 @@ impl Flow {
                     run,
                     needs: instance.filter_needs,
                     has_seen_request: false,
+                    listens: false,
                 }),
                 Ok(None) => {}
                 Err(fault) => {

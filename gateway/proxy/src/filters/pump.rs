@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::Frame;
 use std::task::{Context, Poll};
-use tidegate_plugin::{Direction, Exchange, FilterEvent, Flow};
+use tidegate_plugin::{Direction, Exchange, FilterEvent, FilterNeeds, Flow};
 
 impl Filters {
     /// Moves the request as far as it goes. A filter's end is kept.
@@ -56,32 +56,60 @@ impl Filters {
     /// Takes what happened to the filters. `true`: one goes on.
     fn listen(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, End> {
         let mut resumed = false;
+        let mut left = self.listening;
         for place in 0..self.slots.len() {
+            if left == 0 {
+                break;
+            }
+            if !self.slots.get(place).is_some_and(|slot| slot.listens) {
+                continue;
+            }
+            left -= 1;
             while let Some(slot) = self.slots.get_mut(place)
                 && let Poll::Ready(event) = slot.run.poll_event(x, cx)
             {
-                match event {
-                    FilterEvent::Resume(direction) => {
-                        if let Some(stage) = self.lane(direction).stages.get_mut(place) {
-                            stage.pause = None;
-                        }
-                        self.emit(place, direction);
-                        resumed = true;
-                    }
-                    FilterEvent::Pause(direction, hold) => {
-                        if let Some(stage) = self.lane(direction).stages.get_mut(place) {
-                            stage.pause = Some(hold);
-                            stage.has_bytes = true;
-                        }
-                        resumed = true;
-                    }
-                    FilterEvent::Reply(reply) => return Err(End::Reply(reply)),
-                    FilterEvent::Close => return Err(End::Close),
-                    FilterEvent::Fail(fault) => return Err(End::Fail(fault)),
-                }
+                self.take_event(place, event)?;
+                resumed = true;
             }
+            self.ask_whether_it_listens(place);
         }
         Ok(resumed)
+    }
+
+    fn take_event(&mut self, place: usize, event: FilterEvent) -> Result<(), End> {
+        match event {
+            FilterEvent::Resume(direction) => {
+                if let Some(stage) = self.lane(direction).stages.get_mut(place) {
+                    stage.pause = None;
+                }
+                if let Some(part) = self.emit(place, direction) {
+                    self.lane(direction).put(place + 1, part);
+                }
+            }
+            FilterEvent::Pause(direction, hold) => {
+                if let Some(stage) = self.lane(direction).stages.get_mut(place) {
+                    stage.pause = Some(hold);
+                    stage.has_bytes = true;
+                }
+                self.has_flushed = true;
+            }
+            FilterEvent::Reply(reply) => return Err(End::Reply(reply)),
+            FilterEvent::Close => return Err(End::Close),
+            FilterEvent::Fail(fault) => return Err(End::Fail(fault)),
+        }
+        Ok(())
+    }
+
+    fn ask_whether_it_listens(&mut self, place: usize) {
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
+        };
+        let listens = slot.run.listens();
+        match (std::mem::replace(&mut slot.listens, listens), listens) {
+            (false, true) => self.listening += 1,
+            (true, false) => self.listening -= 1,
+            _ => {}
+        }
     }
 
     fn feed_request(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Result<bool, End> {
@@ -148,6 +176,9 @@ impl Filters {
     /// Takes bytes of filters that pause, if there is room for them. `true`: there were some.
     fn flush(&mut self, cx: &Context<'_>, direction: Direction) -> bool {
         let mut moved = false;
+        if !self.has_flushed {
+            return false;
+        }
         for place in 0..self.slots.len() {
             let lane = match direction {
                 Direction::Request => &mut self.request,
@@ -179,9 +210,12 @@ impl Filters {
     fn advance(&mut self, x: &mut Exchange, direction: Direction) -> Result<bool, End> {
         let mut moved = false;
         for place in 0..self.slots.len() {
+            if self.lane(direction).is_empty() {
+                break;
+            }
             while let Some(part) = self.next(place, direction) {
                 moved = true;
-                self.deliver(x, place, direction, part)?;
+                self.pass(x, place, direction, part)?;
             }
         }
         Ok(moved)
@@ -190,36 +224,50 @@ impl Filters {
     fn next(&mut self, place: usize, direction: Direction) -> Option<Part> {
         let slot = self.slots.get(place)?;
         let (needs, has_seen_request) = (slot.needs, slot.has_seen_request);
-        let stage = self.lane(direction).stages.get_mut(place)?;
-        stage.next(|part| wants(needs, has_seen_request, direction, part))
+        self.lane(direction)
+            .next(place, |part| wants(needs, has_seen_request, direction, part))
     }
 
+    /// Gives a part to a filter, and what becomes of it to those that follow, as far as they take it at once.
+    fn pass(
+        &mut self,
+        x: &mut Exchange,
+        mut place: usize,
+        direction: Direction,
+        mut part: Part,
+    ) -> Result<(), End> {
+        while let Some(next) = self.deliver(x, place, direction, part)? {
+            place += 1;
+            match self.lane(direction).put_unless_free(place, next) {
+                Some(next) => part = next,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the part that goes on in its place, if there is exactly one.
     fn deliver(
         &mut self,
         x: &mut Exchange,
         place: usize,
         direction: Direction,
         part: Part,
-    ) -> Result<(), End> {
-        let Some(slot) = self.slots.get_mut(place) else {
-            return Ok(());
-        };
-        let is_wanted = wants(slot.needs, slot.has_seen_request, direction, &part);
+    ) -> Result<Option<Part>, End> {
         let lane = match direction {
             Direction::Request => &mut self.request,
             Direction::Response => &mut self.response,
         };
-        let Some(stage) = lane.stages.get_mut(place) else {
-            return Ok(());
+        let (Some(slot), Some(stage)) = (self.slots.get_mut(place), lane.stages.get_mut(place)) else {
+            return Ok(None);
         };
         if stage.has_passed_end {
-            return Ok(());
+            return Ok(None);
         }
         stage.has_ended |= part.ends();
-        if !is_wanted {
+        if !wants(slot.needs, slot.has_seen_request, direction, &part) {
             stage.has_passed_end |= part.ends();
-            lane.put(place + 1, part);
-            return Ok(());
+            return Ok(Some(part));
         }
         stage.holds_head |= matches!(part, Part::Head { .. });
         slot.has_seen_request |= direction == Direction::Request;
@@ -229,55 +277,49 @@ impl Filters {
             Part::Body { bytes, ends } => run.body(x, direction, bytes, ends),
             Part::Trailers(trailers) => run.trailers(x, direction, trailers),
         };
+        stage.pause = None;
         match flow {
-            Flow::Continue => stage.pause = None,
-            Flow::ContinueAndEnd => {
-                stage.pause = None;
-                stage.has_ended = true;
-            }
-            Flow::Pause(hold) => {
-                stage.pause = Some(hold);
-                return Ok(());
-            }
+            Flow::Continue => {}
+            Flow::ContinueAndEnd => stage.has_ended = true,
+            Flow::Pause(hold) => stage.pause = Some(hold),
             Flow::Reply(reply) => return Err(End::Reply(reply)),
             Flow::Close => return Err(End::Close),
             Flow::Fail(fault) => return Err(End::Fail(fault)),
         }
-        self.emit(place, direction);
-        Ok(())
+        let pauses = stage.pause.is_some();
+        self.ask_whether_it_listens(place);
+        Ok(if pauses { None } else { self.emit(place, direction) })
     }
 
-    /// Takes what a filter lets go on to the next one.
-    fn emit(&mut self, place: usize, direction: Direction) {
-        let Some(slot) = self.slots.get_mut(place) else {
-            return;
+    /// Takes what a filter lets go on: a single part, or several that wait in front of the next filter.
+    fn emit(&mut self, place: usize, direction: Direction) -> Option<Part> {
+        let lane = match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
         };
+        let (slot, stage) = (self.slots.get_mut(place)?, lane.stages.get_mut(place)?);
         let bytes = slot.run.take_body(direction);
         let trailers = slot.run.take_trailers(direction);
-        let lane = self.lane(direction);
-        let Some(stage) = lane.stages.get_mut(place) else {
-            return;
-        };
         if stage.has_passed_end {
-            return;
+            return None;
         }
         let ends = stage.has_ended;
         stage.has_passed_end = ends || trailers.is_some();
         let is_whole = ends && bytes.is_empty() && trailers.is_none();
-        if std::mem::take(&mut stage.holds_head) {
-            lane.put(place + 1, Part::Head { ends: is_whole });
-            if is_whole {
-                return;
-            }
+        let has_head = std::mem::take(&mut stage.holds_head);
+        let head = has_head.then_some(Part::Head { ends: is_whole });
+        let ends = ends && trailers.is_none();
+        let has_body = !bytes.is_empty() || (ends && !(has_head && is_whole));
+        let body = has_body.then_some(Part::Body { bytes, ends });
+        let mut parts = [head, body, trailers.map(Part::Trailers)].into_iter().flatten();
+        let first = parts.next();
+        let Some(second) = parts.next() else {
+            return first;
+        };
+        for part in first.into_iter().chain([second]).chain(parts) {
+            lane.put(place + 1, part);
         }
-        let ends_with_body = ends && trailers.is_none();
-        if ends_with_body || !bytes.is_empty() {
-            let ends = ends_with_body;
-            lane.put(place + 1, Part::Body { bytes, ends });
-        }
-        if let Some(trailers) = trailers {
-            lane.put(place + 1, Part::Trailers(trailers));
-        }
+        None
     }
 
     /// The next piece of the response for the client.
@@ -290,7 +332,7 @@ impl Filters {
 }
 
 fn wants(
-    needs: tidegate_plugin::FilterNeeds,
+    needs: FilterNeeds,
     has_seen_request: bool,
     direction: Direction,
     part: &Part,

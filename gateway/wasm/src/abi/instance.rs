@@ -12,6 +12,7 @@ use crate::deadline::Meter;
 use crate::engine::Pulse;
 use crate::failure::Failure;
 use crate::generation::Generation;
+use crate::scope;
 use exports::Exports;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,10 +67,9 @@ impl Instance {
         state.current = context;
         state.moment = moment;
         state.log_lines = 0;
-        let slot = Rc::clone(&state.exchange);
         let running = self.pulse.enter();
         let (store, exports) = (&mut self.store, &self.exports);
-        let called = slot.lend(x, context, || call(store, exports));
+        let called = scope::lend(x, context, || call(store, exports));
         drop(running);
         called.map_err(|error| self.fail(callback, &error))
     }
@@ -132,6 +132,11 @@ impl Instance {
         })
     }
 
+    /// Whether the guest has a callback for the body.
+    pub(crate) const fn sees_body(&self, direction: Direction) -> bool {
+        self.exports.body(direction).is_some()
+    }
+
     /// The bytes that the lane holds.
     pub(crate) fn body(&mut self, id: u32, direction: Direction, x: &mut Exchange) -> Called<Option<i32>> {
         let (mut length, mut end) = (0, 0);
@@ -164,7 +169,7 @@ impl Instance {
             let lane = stream.lane(direction);
             lane.is_trailers_open = true;
             lane.is_complete = true;
-            entries = super::calls::callouts::count(lane.trailers.as_ref());
+            entries = super::calls::callouts::count(lane.trailers.as_deref());
         }
         let callback = match direction {
             Direction::Request => Callback::RequestTrailers,
@@ -261,9 +266,8 @@ impl Instance {
         let numbers = delivery.numbers(callback);
         let state = self.store.data_mut();
         state.delivery = Some(delivery);
-        let slot = Rc::clone(&state.exchange);
         // The guest acts as its plugin context until it chooses the stream; only then is the exchange seen.
-        let called = slot.lend(x, owner, || {
+        let called = scope::lend(x, owner, || {
             self.enter_nested(callback, |store, exports| match callback {
                 Callback::HttpCallResponse => {
                     let (headers, body, trailers) = numbers;

@@ -189,7 +189,7 @@ pub(crate) struct ModuleCode {
 }
 
 impl ModuleCode {
-    /// Whether the guest exports a callback.
+    /// Whether the guest has a callback that does something.
     pub(crate) fn has(&self, callback: Callback) -> bool {
         self.exports.get(callback as usize).is_some_and(Option::is_some)
     }

@@ -1,12 +1,13 @@
 //! Header maps as guests know them: with pseudo-headers, over the exchange's own types.
 
+use super::names;
 use super::state::{Delivery, Head, State};
 use super::status::{Answer, Status};
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use crate::scope;
 use std::borrow::Cow;
-use std::rc::Rc;
 use tidegate_plugin::Exchange;
 
 /// What filters keep in an exchange.
@@ -41,12 +42,11 @@ const CALL_TRAILERS: i32 = 7;
 
 /// Runs `act` on a map for reading.
 pub(crate) fn read<R>(state: &mut State, map: i32, act: impl FnOnce(Map<'_>) -> R) -> Answer<R> {
-    let slot = Rc::clone(&state.exchange);
     let current = state.current;
     Ok(match map {
         REQUEST_HEADERS | RESPONSE_HEADERS if state.current_stream().is_some() => {
             let mut act = Some(act);
-            let found = slot.with(current, |x| {
+            let found = scope::exchange(current, |x| {
                 let map = if map == REQUEST_HEADERS {
                     Map::Request(x)
                 } else {
@@ -86,7 +86,7 @@ pub(crate) fn write<R>(state: &mut State, map: i32, act: impl FnOnce(Map<'_>) ->
             };
             let may_add = lane.is_body_open && lane.is_complete;
             if may_add && lane.trailers.is_none() {
-                lane.trailers = Some(HeaderMap::new());
+                lane.trailers = Some(Box::default());
             }
             may_add || lane.is_trailers_open
         }
@@ -106,7 +106,7 @@ fn trailers(state: &mut State, map: i32) -> Option<&mut HeaderMap> {
     } else {
         &mut stream.response
     };
-    lane.trailers.as_mut()
+    lane.trailers.as_deref_mut()
 }
 
 fn delivered(delivery: Option<&mut Delivery>, map: i32) -> Map<'_> {
@@ -213,7 +213,7 @@ impl Map<'_> {
         {
             return self.put_pseudo(key, value);
         }
-        let name = HeaderName::from_bytes(key).map_err(|_| Status::BadArgument)?;
+        let name = names::parse(key).ok_or(Status::BadArgument)?;
         let value = HeaderValue::from_bytes(value).map_err(|_| Status::BadArgument)?;
         let Some(fields) = self.fields_mut() else {
             return Ok(());

@@ -8,13 +8,12 @@ use crate::generation::Generation;
 use crate::host::metrics::Metric;
 use crate::limits::Limiter;
 use crate::module::AbiVersion;
-use crate::scope::ExchangeSlot;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{AbortHandle, LocalBoxFuture};
 use futures_util::stream::LocalBoxStream;
 use http::HeaderMap;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -35,8 +34,10 @@ pub(crate) struct State {
     /// Of the callback that runs.
     pub(crate) meter: Meter,
     pub(crate) limiter: Limiter,
-    pub(crate) exchange: Rc<ExchangeSlot>,
-    pub(crate) streams: Vec<Stream>,
+    /// Mostly one: in place, so that no other memory is touched for it.
+    pub(crate) streams: SmallVec<[Stream; 1]>,
+    /// The guest asked for something that the run has to see to: an answer, a reset, to go on, a call.
+    pub(crate) asks: bool,
     /// The plugin context.
     pub(crate) root: u32,
     /// The context that host calls act on.
@@ -112,7 +113,7 @@ pub(crate) struct Lane {
     pub(crate) body: Bytes,
     /// Whether the guest may see `body`.
     pub(crate) is_body_open: bool,
-    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) trailers: Option<Box<HeaderMap>>,
     /// Whether the guest may change `trailers`.
     pub(crate) is_trailers_open: bool,
     /// The last body bytes are here, or there are none.

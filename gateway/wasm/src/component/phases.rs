@@ -99,6 +99,7 @@ impl Phases {
             request_trailers: self.has(Phase::RequestBody),
             response_body: self.has(Phase::ResponseBody),
             response_trailers: self.has(Phase::ResponseBody),
+            end: self.has(Phase::Log),
         }
     }
 }

@@ -269,6 +269,10 @@ impl FilterRun for ComponentRun {
         self.flow(direction, step)
     }
 
+    fn listens(&self) -> bool {
+        self.desk.request.paused.is_some() || self.desk.response.paused.is_some()
+    }
+
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {
         for direction in BOTH {
             if let Some(event) = self.event(x, direction, cx) {

@@ -1,9 +1,11 @@
-//! Advances the engine's epoch every millisecond while a guest runs, and sleeps while none does.
+//! Advances the engine's epoch every millisecond while a guest takes long, and sleeps while none runs.
 //!
 //! A worker enters a guest several times per request, so entering must not write what other workers read. Each thread
-//! has its own mark; the ticker looks at all of them and parks after a while in which none moved. A guest that is entered
-//! wakes it when it finds it parked. No fence orders the two: before parking for good the ticker announces it, waits
-//! for longer than a store can stay unseen, and looks again.
+//! has its own mark. Guests answer within microseconds: to wake up every millisecond for them would cost more than they
+//! do. The ticker looks at the marks now and then; only when it finds a call that it saw before does it advance the epoch,
+//! at first by the time that passed between the two looks. After a while in which no mark moved it parks. A guest that is
+//! entered wakes it when it finds it parked. No fence orders the two: before parking for good the ticker announces it,
+//! waits for longer than a store can stay unseen, and looks again.
 
 use super::EngineError;
 use parking_lot::{Condvar, Mutex};
@@ -17,16 +19,36 @@ use wasmtime::{Engine, EngineWeak};
 
 /// Length of one tick; deadlines are counted in these.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
-const IDLE_TICKS_BEFORE_PARKING: u32 = 20;
+/// Between two looks at the marks while no call takes long.
+const TICKS_PER_LOOK: u32 = 5;
+const IDLE_LOOKS_BEFORE_PARKING: u32 = 4;
 const SETTLING: Duration = Duration::from_millis(2);
 
 /// The thread that advances the epoch.
+#[derive(Default)]
 pub(crate) struct Ticker {
-    marks: Mutex<Vec<Weak<Mark>>>,
+    marks: Mutex<Vec<Watched>>,
     is_parked: AtomicBool,
     wakeups: Mutex<u64>,
     wake: Condvar,
     ticks: AtomicU64,
+}
+
+/// A thread's mark, with its value when the ticker last looked.
+struct Watched {
+    mark: Weak<Mark>,
+    seen: u64,
+}
+
+/// What the ticker finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Nobody entered a guest since the last look.
+    Idle,
+    /// Guests come and go.
+    Moving,
+    /// A call that was under way at the last look still is.
+    Long,
 }
 
 /// One thread's mark: odd while it runs a guest, and different each time.
@@ -68,13 +90,7 @@ impl Pulse {
 
 impl Ticker {
     pub(crate) fn start(engine: &Engine) -> Result<Arc<Self>, EngineError> {
-        let ticker = Arc::new(Self {
-            marks: Mutex::new(Vec::new()),
-            is_parked: AtomicBool::new(false),
-            wakeups: Mutex::new(0),
-            wake: Condvar::new(),
-            ticks: AtomicU64::new(0),
-        });
+        let ticker = Arc::new(Self::default());
         let (weak, engine) = (Arc::downgrade(&ticker), engine.weak());
         thread::Builder::new()
             .name("filter-ticker".to_owned())
@@ -83,7 +99,7 @@ impl Ticker {
         Ok(ticker)
     }
 
-    /// Ticks since the start; does not move while no guest runs.
+    /// Ticks since the start; moves only while a call takes long.
     pub(crate) fn ticks(&self) -> u64 {
         self.ticks.load(Ordering::Relaxed)
     }
@@ -98,8 +114,11 @@ impl Ticker {
             }
             let mark = Arc::new(Mark::default());
             let mut all = self.marks.lock();
-            all.retain(|known| known.strong_count() > 0);
-            all.push(Arc::downgrade(&mark));
+            all.retain(|known| known.mark.strong_count() > 0);
+            all.push(Watched {
+                mark: Arc::downgrade(&mark),
+                seen: 0,
+            });
             drop(all);
             let pulse = Rc::new(Pulse {
                 ticker: Arc::clone(self),
@@ -110,25 +129,35 @@ impl Ticker {
         })
     }
 
-    /// Whether a guest runs or ran since `seen` was taken; brings `seen` up to date.
-    fn has_moved(&self, seen: &mut u64) -> bool {
-        let mut sum = 0_u64;
-        let mut is_running = false;
-        for mark in self.marks.lock().iter().filter_map(Weak::upgrade) {
+    fn look(&self) -> Look {
+        let mut look = Look::Idle;
+        for watched in self.marks.lock().iter_mut() {
+            let Some(mark) = watched.mark.upgrade() else {
+                continue;
+            };
             let value = mark.0.load(Ordering::Acquire);
-            is_running |= value & 1 == 1;
-            sum = sum.wrapping_add(value);
+            let before = std::mem::replace(&mut watched.seen, value);
+            if value != before {
+                look = if look == Look::Long { look } else { Look::Moving };
+            } else if value & 1 == 1 {
+                look = Look::Long;
+            }
         }
-        let moved = is_running || sum != *seen;
-        *seen = sum;
-        moved
+        look
     }
 
-    fn park(&self, seen: &mut u64) {
+    fn advance(&self, engine: &Engine, ticks: u32) {
+        for _ in 0..ticks {
+            engine.increment_epoch();
+        }
+        self.ticks.fetch_add(u64::from(ticks), Ordering::Relaxed);
+    }
+
+    fn park(&self) {
         let before = *self.wakeups.lock();
         self.is_parked.store(true, Ordering::Release);
         thread::sleep(SETTLING);
-        if !self.has_moved(seen) {
+        if self.look() == Look::Idle {
             let mut wakeups = self.wakeups.lock();
             while *wakeups == before {
                 // Looks up once in a while, to end when the engine is gone.
@@ -155,27 +184,28 @@ impl Drop for Running {
 }
 
 fn run(ticker: &Weak<Ticker>, engine: &EngineWeak) {
-    let mut seen = 0;
     let mut idle = 0;
+    let mut pause = TICKS_PER_LOOK;
     loop {
         let (Some(ticker), Some(engine)) = (ticker.upgrade(), engine.upgrade()) else {
             return;
         };
-        if ticker.has_moved(&mut seen) {
-            idle = 0;
-        } else {
-            idle += 1;
+        match ticker.look() {
+            Look::Long => {
+                ticker.advance(&engine, pause);
+                (idle, pause) = (0, 1);
+            }
+            Look::Moving => (idle, pause) = (0, TICKS_PER_LOOK),
+            Look::Idle => (idle, pause) = (idle + 1, TICKS_PER_LOOK),
         }
-        if idle > IDLE_TICKS_BEFORE_PARKING {
-            drop(engine);
-            ticker.park(&mut seen);
+        drop(engine);
+        if idle > IDLE_LOOKS_BEFORE_PARKING {
+            ticker.park();
             idle = 0;
             continue;
         }
-        engine.increment_epoch();
-        ticker.ticks.fetch_add(1, Ordering::Relaxed);
-        drop((engine, ticker));
-        thread::sleep(TICK);
+        drop(ticker);
+        thread::sleep(TICK * pause);
     }
 }
 
@@ -201,6 +231,24 @@ mod tests {
         let running = ticker.pulse().enter();
         eventually("ticks while a guest runs", || ticker.ticks() > before + 5);
         drop(running);
+
         eventually("parks again", || ticker.is_parked.load(Ordering::Relaxed));
+    }
+    #[test]
+    fn only_a_call_that_was_seen_before_is_long() {
+        let ticker = Arc::new(Ticker::default());
+        let pulse = ticker.pulse();
+        assert_eq!(ticker.look(), Look::Idle);
+        drop(pulse.enter());
+        assert_eq!(ticker.look(), Look::Moving);
+        assert_eq!(ticker.look(), Look::Idle);
+        let running = pulse.enter();
+        assert_eq!(ticker.look(), Look::Moving);
+        assert_eq!(ticker.look(), Look::Long);
+        assert_eq!(ticker.look(), Look::Long);
+        drop(running);
+        drop(pulse.enter());
+        assert_eq!(ticker.look(), Look::Moving);
+        assert_eq!(ticker.look(), Look::Idle);
     }
 }

@@ -98,7 +98,7 @@ fn random_bytes_after_the_preamble_never_crash_the_loader() {
         let mut wasm = b"\0asm\x01\0\0\0".to_vec();
         wasm.extend((0..random.usize(0..200)).map(|_| random.u8(..)));
         let _ = load_bytes(&wasm);
-        let _ = sections::is_made_by_rustc(&wasm);
+        let _ = Findings::of(&wasm);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{BOTH, Run, deliver};
 use crate::abi::state::Head;
-use crate::failure::Failure;
 use crate::host::FailureKind;
 use crate::options::Resume;
 use http::StatusCode;
@@ -13,13 +12,11 @@ use tokio::time::Instant;
 
 impl Run {
     pub(super) fn event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {
-        let paused = self.paused();
-        if let Some(flow) = self.check() {
-            return match (flow, paused) {
-                (Flow::Fail(fault), _) => Poll::Ready(FilterEvent::Fail(fault)),
-                (_, Some(direction)) => Poll::Ready(FilterEvent::Resume(direction)),
-                _ => Poll::Pending,
-            };
+        if let Some(Flow::Fail(fault)) = self.check() {
+            return Poll::Ready(FilterEvent::Fail(fault));
+        }
+        if let Some(direction) = self.freed.pop() {
+            return Poll::Ready(FilterEvent::Resume(direction));
         }
         let id = self.stream;
         let has_stream = self.with(|vm| {
@@ -42,10 +39,13 @@ impl Run {
             let delivered = self.with(|vm| deliver(vm, (id, Some(x)), event));
             match delivered {
                 Some(Ok(next)) => self.calls.extend(next),
-                Some(Err(failure)) => match self.failure_event(failure, x) {
-                    Some(event) => return Poll::Ready(event),
-                    None => return Poll::Pending,
-                },
+                Some(Err(failure)) => {
+                    return match (self.fail(failure, x), self.freed.pop()) {
+                        (Some(fault), _) => Poll::Ready(FilterEvent::Fail(fault)),
+                        (None, Some(direction)) => Poll::Ready(FilterEvent::Resume(direction)),
+                        (None, None) => Poll::Pending,
+                    };
+                }
                 None => return Poll::Pending,
             }
             self.resume_automatically();
@@ -88,23 +88,13 @@ impl Run {
         }
     }
 
-    fn paused(&mut self) -> Option<Direction> {
+    pub(super) fn paused(&mut self) -> Option<Direction> {
         let id = self.stream;
         self.with(|vm| {
             let stream = vm.state().stream_mut(id)?;
             BOTH.into_iter()
                 .find(|direction| stream.lane(*direction).is_paused)
         })?
-    }
-
-    /// After a failure outside of a callback of the runner's: what it is told.
-    fn failure_event(&mut self, failure: Failure, x: &mut Exchange) -> Option<FilterEvent> {
-        let paused = self.paused();
-        match (self.fail(failure, x), paused) {
-            (Some(fault), _) => Some(FilterEvent::Fail(fault)),
-            (None, Some(direction)) => Some(FilterEvent::Resume(direction)),
-            (None, None) => None,
-        }
     }
 
     /// Kong's filters expect to go on when their last call has ended.
@@ -127,10 +117,10 @@ impl Run {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<FilterEvent> {
-        let Some(direction) = self.paused() else {
+        if self.paused().is_none() {
             self.timer = None;
             return Poll::Pending;
-        };
+        }
         let limit = Duration::from_millis(self.pool.generation().options.pause_timeout_ms);
         let timer = self
             .timer
@@ -141,9 +131,10 @@ impl Run {
         self.pool.generation().count_failure(FailureKind::Timeout);
         self.give_up();
         let verdict = self.verdict(StatusCode::INTERNAL_SERVER_ERROR, "it paused for too long");
-        Poll::Ready(match verdict {
-            Flow::Fail(fault) => FilterEvent::Fail(fault),
-            _ => FilterEvent::Resume(direction),
-        })
+        match (verdict, self.freed.pop()) {
+            (Flow::Fail(fault), _) => Poll::Ready(FilterEvent::Fail(fault)),
+            (_, Some(direction)) => Poll::Ready(FilterEvent::Resume(direction)),
+            _ => Poll::Pending,
+        }
     }
 }

@@ -68,6 +68,10 @@ impl FilterRun for TimedRun {
         note(&self.times, name, || self.run.trailers(x, direction, trailers))
     }
 
+    fn listens(&self) -> bool {
+        self.run.listens()
+    }
+
     /// Only polls that bring something count: the others wait.
     fn poll_event(&mut self, x: &mut Exchange, cx: &mut Context<'_>) -> Poll<FilterEvent> {
         let start = Instant::now();

@@ -137,6 +137,7 @@ pub(crate) fn issue(
         sender,
         received: BytesMut::new(),
     });
+    state.asks = true;
     state.new_calls.push(NewCall {
         owner,
         future: Box::pin(async move { Abortable::new(future, registration).await.unwrap_or(None) }),

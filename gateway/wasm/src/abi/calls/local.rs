@@ -6,10 +6,10 @@ use crate::abi::maps::Scratch;
 use crate::abi::pairs;
 use crate::abi::state::{Ending, Head, Moment, State};
 use crate::abi::status::{Answer, Status};
+use crate::scope;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::rc::Rc;
 use tidegate_plugin::reply::ReplyBody;
 use tidegate_plugin::{Direction, Reply};
 
@@ -51,8 +51,7 @@ pub(crate) fn send(guest: &mut Guest<'_, '_>, local: LocalResponse) -> Answer {
         }
     }
     let current = state.current;
-    let slot = Rc::clone(&state.exchange);
-    let grpc = slot.with(current, |x| {
+    let grpc = scope::exchange(current, |x| {
         x.slot::<Scratch>().details = Some(details);
         x.request.is_grpc() && local.grpc_status >= 0
     });
@@ -62,6 +61,7 @@ pub(crate) fn send(guest: &mut Guest<'_, '_>, local: LocalResponse) -> Answer {
         plain_reply(status, body, headers)
     };
     state.cancel_calls(current);
+    state.asks = true;
     if let Some(stream) = state.current_stream() {
         stream.reply = Some(Box::new(reply));
         stream.has_replied = true;
@@ -147,6 +147,7 @@ fn grpc_message(message: &[u8]) -> Option<HeaderValue> {
 /// Lets a direction go on, once the callback has returned.
 pub(crate) fn resume(guest: &mut Guest<'_, '_>, stream_type: i32) -> Answer {
     let direction = stream_direction(stream_type)?;
+    guest.state().asks = true;
     let Some(stream) = guest.state().current_stream() else {
         return ineffective(guest, "proxy_continue_stream");
     };
@@ -158,6 +159,7 @@ pub(crate) fn resume(guest: &mut Guest<'_, '_>, stream_type: i32) -> Answer {
 /// Resets the stream.
 pub(crate) fn close(guest: &mut Guest<'_, '_>, stream_type: i32) -> Answer {
     stream_direction(stream_type)?;
+    guest.state().asks = true;
     let Some(stream) = guest.state().current_stream() else {
         return ineffective(guest, "proxy_close_stream");
     };

@@ -6,6 +6,7 @@ mod envoy;
 mod kong;
 
 use super::ineffective;
+use crate::scope;
 use crate::abi::guest::{Guest, Out, Span};
 use crate::abi::maps::Scratch;
 use crate::abi::pairs;
@@ -17,7 +18,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::str;
 use tidegate_plugin::Exchange;
 
@@ -99,7 +99,7 @@ fn find(state: &State, raw: &[u8], into: &mut Vec<u8>) -> bool {
         return false;
     };
     let generation = &state.generation;
-    let in_stream = state.exchange.with(state.current, |x| {
+    let in_stream = scope::exchange(state.current, |x| {
         let stored = x
             .find_slot::<Scratch>()
             .and_then(|scratch| stored(scratch, raw, &path));
@@ -189,11 +189,10 @@ pub(crate) fn set(guest: &mut Guest<'_, '_>, path: Span, value: Span) -> Answer 
     let (memory, state) = guest.parts();
     let (raw, value) = (path.of(memory)?, value.of(memory)?);
     let max = state.generation.options.max_header_bytes;
-    let slot = Rc::clone(&state.exchange);
     let Some(path) = parse(raw) else {
         return Err(Status::BadArgument.into());
     };
-    let done = slot.with(state.current, |x| match kong::set(x, &path, value) {
+    let done = scope::exchange(state.current, |x| match kong::set(x, &path, value) {
         Some(done) => done.map_err(Into::into),
         None => store(x, raw, value, max),
     });

@@ -10,6 +10,7 @@ use crate::failure::{BootError, Failure};
 use crate::generation::Bound;
 use crate::limits::Limiter;
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ impl State {
             allocator: None,
             in_allocator: false,
             meter: Meter::new(generation.options.boot_deadline_ms),
-            exchange: Rc::default(),
-            streams: Vec::new(),
+            streams: SmallVec::new(),
+            asks: false,
             root: ROOT,
             current: ROOT,
             moment: Moment::Start,
