@@ -318,6 +318,9 @@ impl Plugin for WasmFilter {
 
 impl Filter for WasmFilter {
     fn needs(&self) -> FilterNeeds {
+        if self.generation.options.background_only {
+            return FilterNeeds::default();
+        }
         match &self.front {
             Front::Module(bound) => {
                 let has = |callback: Callback| {
@@ -335,6 +338,9 @@ impl Filter for WasmFilter {
     }
 
     fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>> {
+        if self.generation.options.background_only {
+            return Ok(None);
+        }
         if let Passage::Tripped(pause) = self.generation.circuit.ask() {
             let seconds = u32::try_from(pause.as_secs())
                 .unwrap_or(u32::MAX)

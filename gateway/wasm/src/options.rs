@@ -151,6 +151,8 @@ pub struct FilterOptions {
     pub tick_interval_ms: u64,
     /// Whether every worker ticks; otherwise the first alone.
     pub tick_per_worker: bool,
+    /// Whether it takes no part in exchanges: it starts, ticks and is told of queues, as Envoy's singleton services do.
+    pub background_only: bool,
 }
 
 impl Default for FilterOptions {
@@ -189,6 +191,7 @@ impl Default for FilterOptions {
             vm_configuration: String::new(),
             tick_interval_ms: 1_000,
             tick_per_worker: false,
+            background_only: false,
         }
     }
 }

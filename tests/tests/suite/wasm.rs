@@ -2,16 +2,22 @@
 
 #[path = "wasm/attach.rs"]
 mod attach;
+#[path = "wasm/built.rs"]
+mod built;
 #[path = "wasm/callouts.rs"]
 mod callouts;
 #[path = "wasm/component.rs"]
 mod component;
+#[path = "wasm/conformance.rs"]
+mod conformance;
 #[path = "wasm/guest.rs"]
 mod guest;
 #[path = "wasm/messages.rs"]
 mod messages;
 #[path = "wasm/policy.rs"]
 mod policy;
+#[path = "wasm/sdk_examples.rs"]
+mod sdk_examples;
 #[path = "wasm/soak.rs"]
 mod soak;
 #[path = "wasm/swap.rs"]
