@@ -148,6 +148,9 @@ fn fault(place: &str, message: String) -> BuildError {
     }
 }
 
+/// Members of an attachment's options that say which module it is; who finds the modules has judged them.
+const WHICH_MODULE: [&str; 2] = ["module", "sha256"];
+
 /// Options with those of an attachment in their place.
 pub(crate) fn overlaid(options: &FilterOptions, own: Option<&Value>) -> Result<FilterOptions, BuildError> {
     let refusal = |message: String| BuildError {
@@ -161,7 +164,10 @@ pub(crate) fn overlaid(options: &FilterOptions, own: Option<&Value>) -> Result<F
     };
     let mut merged = serde_json::to_value(options).map_err(|error| refusal(error.to_string()))?;
     if let Value::Object(merged) = &mut merged {
-        merged.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let own = own
+            .iter()
+            .filter(|(name, _)| !WHICH_MODULE.contains(&name.as_str()));
+        merged.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     }
     serde_json::from_value(merged).map_err(|error| refusal(error.to_string()))
 }

@@ -14,6 +14,8 @@ mod conformance;
 mod guest;
 #[path = "wasm/messages.rs"]
 mod messages;
+#[path = "wasm/modules.rs"]
+mod modules;
 #[path = "wasm/policy.rs"]
 mod policy;
 #[path = "wasm/sdk_examples.rs"]

@@ -160,7 +160,7 @@ impl Folder {
         std::fs::rename(temporary, self.path().join(name)).unwrap();
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
