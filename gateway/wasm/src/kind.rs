@@ -109,6 +109,7 @@ impl FilterKind {
         )
         .map_err(refuse)?;
         let generation = Arc::new(generation);
+        self.host.metrics.label_by(&self.shared_name, self.meta.labels());
         let pulse = self.host.engine.ticker.pulse();
         let front = match &self.module.code {
             Code::Module(core) => {
@@ -210,7 +211,7 @@ impl Kind for FilterKind {
                 .into_iter()
                 .flat_map(|members| members.keys());
             let fields = names
-                .map(|name| schema::any().named(interned(name), ""))
+                .map(|name| schema::any().referenceable().named(interned(name), ""))
                 .collect();
             Box::leak(Box::new(RecordSchema {
                 fields,

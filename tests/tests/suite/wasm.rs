@@ -14,12 +14,16 @@ mod conformance;
 mod guest;
 #[path = "wasm/messages.rs"]
 mod messages;
+#[path = "wasm/metrics.rs"]
+mod metrics;
 #[path = "wasm/modules.rs"]
 mod modules;
 #[path = "wasm/policy.rs"]
 mod policy;
 #[path = "wasm/sdk_examples.rs"]
 mod sdk_examples;
+#[path = "wasm/secrets.rs"]
+mod secrets;
 #[path = "wasm/soak.rs"]
 mod soak;
 #[path = "wasm/swap.rs"]
