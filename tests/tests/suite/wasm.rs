@@ -2,6 +2,8 @@
 
 #[path = "wasm/attach.rs"]
 mod attach;
+#[path = "wasm/attacks.rs"]
+mod attacks;
 #[path = "wasm/built.rs"]
 mod built;
 #[path = "wasm/callouts.rs"]

@@ -18,6 +18,8 @@ pub(super) struct Guest {
     used: usize,
     /// The version that it declares; the newest if it is empty.
     abi: &'static str,
+    /// What the allocator does before anything else.
+    allocating: &'static str,
 }
 
 impl Guest {
@@ -92,6 +94,12 @@ impl Guest {
         self
     }
 
+    /// Lets the allocator, whose parameter is `$n`, begin with some statements.
+    pub(super) fn allocating(mut self, statements: &'static str) -> Self {
+        self.allocating = statements;
+        self
+    }
+
     pub(super) fn module(&self) -> Vec<u8> {
         let abi = if self.abi.is_empty() { "0_2_1" } else { self.abi };
         let imports: String = HOST_FUNCTIONS
@@ -103,17 +111,20 @@ impl Guest {
             })
             .collect();
         let text = format!(
-            r#"(module {imports} (memory (export "memory") 4) {} {}
+            r#"(module {imports}
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 4) {} {}
             (global $heap (mut i32) (i32.const 65536))
             (func (export "proxy_on_memory_allocate") (param $n i32) (result i32)
               (local $at i32)
+              {}
               (local.set $at (global.get $heap))
               (global.set $heap (i32.add (i32.const 65536)
                 (i32.rem_u (i32.sub (i32.add (global.get $heap) (local.get $n)) (i32.const 65536)) (i32.const 100000))))
               (local.get $at))
             (func (export "proxy_abi_version_{abi}"))
             (func $ok (param $status i32) (if (local.get $status) (then (unreachable)))))"#,
-            self.data, self.body
+            self.data, self.body, self.allocating
         );
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
