@@ -56,8 +56,8 @@ fn status_of(cell: char, is_strict: bool) -> u32 {
     }
 }
 
-/// Answers in the way that gRPC does.
-fn grpc(request: &H2Recorded) -> Response<Body> {
+/// Answers a gRPC call with its own message.
+pub(super) fn grpc(request: &H2Recorded) -> Response<Body> {
     let status = [("grpc-status".parse().unwrap(), HeaderValue::from_static("0"))];
     let mut response = Response::new(h2_client::with_trailers(
         request.body.clone(),

@@ -1,6 +1,8 @@
 //! Attacks from outside of exchanges, and by calls.
 
+use super::super::conformance::grpc;
 use super::super::guest::{Folder, Guest};
+use tidegate_tests::h2_upstream::H2Upstream;
 use tidegate_tests::wait::PATIENCE;
 use tidegate_tests::{Answer, Gateway, Upstream, eventually};
 
@@ -11,35 +13,53 @@ fn yaml(upstream: &str, more: &str, filter: &str) -> String {
     )
 }
 
+/// Fails in a callback of the plugin context, which the guest brings about by itself when it starts or ticks.
+fn failing(callback: &str, parameters: usize, statements: &str) -> Guest {
+    let mut guest = Guest::default();
+    let none = guest.pairs(&[]);
+    let [queue, target, peer, service, method] =
+        ["q", "auth", "peer", "p.Auth", "Check"].map(|text| guest.text(text));
+    let head = guest.pairs(&[(":method", "GET"), (":path", "/"), (":authority", "a.test")]);
+    let ticks = "(call $ok (call $set_tick_period_milliseconds (i32.const 10)))";
+    let queues = format!(
+        "(call $ok (call $register_shared_queue {queue} (i32.const 24)))
+         (call $ok (call $enqueue_shared_queue (i32.load (i32.const 24)) {queue}))"
+    );
+    let calls = format!(
+        "(call $ok (call $http_call {target} {head} {none} {none} (i32.const 1000) (i32.const 24)))
+         (call $ok (call $grpc_stream {peer} {service} {method} {none} (i32.const 24)))
+         (call $ok (call $grpc_send (i32.load (i32.const 24)) {queue} (i32.const 1)))"
+    );
+    let begin = if callback == "queue_ready" { &queues } else { ticks };
+    let guest = guest
+        .on("configure", 2, begin, "(i32.const 1)")
+        .on(callback, parameters, statements, "");
+    if callback == "tick" {
+        return guest;
+    }
+    guest.on("tick", 1, &calls, "")
+}
+
 #[tokio::test]
 async fn a_failure_outside_of_exchanges_is_counted_and_exchanges_go_on() {
-    let tick = "(call $ok (call $set_tick_period_milliseconds (i32.const 10)))";
+    let upstream = Upstream::ok().await;
+    let peer = H2Upstream::serving(grpc).await;
+    let more = format!(
+        "- {{name: auth, url: '{}'}}\n- {{name: peer, url: 'grpc://{}'}}\n",
+        upstream.url(),
+        peer.address()
+    );
     for (statements, kind) in [("(unreachable)", "trap"), ("(loop $more (br $more))", "deadline")] {
-        for callback in ["tick", "queue_ready", "http_call_response"] {
-            let upstream = Upstream::ok().await;
-            let mut guest = Guest::default();
-            let (queue, target, none) = (guest.text("q"), guest.text("auth"), guest.pairs(&[]));
-            let head = guest.pairs(&[(":method", "GET"), (":path", "/"), (":authority", "a.test")]);
-            let begin = match callback {
-                "queue_ready" => format!(
-                    "(call $ok (call $register_shared_queue {queue} (i32.const 24)))
-                     (call $ok (call $enqueue_shared_queue (i32.load (i32.const 24)) {queue}))"
-                ),
-                _ => tick.to_owned(),
-            };
-            let call = format!(
-                "(call $ok (call $http_call {target} {head} {none} {none} (i32.const 1000) (i32.const 24)))"
-            );
-            let mut guest = guest.on("configure", 2, &begin, "(i32.const 1)");
-            guest = match callback {
-                "tick" => guest.on("tick", 1, statements, ""),
-                "queue_ready" => guest.on("queue_ready", 2, statements, ""),
-                _ => guest
-                    .on("tick", 1, &call, "")
-                    .on("http_call_response", 5, statements, ""),
-            };
-            let more = format!("- {{name: auth, url: {}}}\n", upstream.url());
-            let folder = Folder::new().with("test", &guest);
+        for (callback, parameters) in [
+            ("tick", 1),
+            ("queue_ready", 2),
+            ("http_call_response", 5),
+            ("grpc_receive_initial_metadata", 3),
+            ("grpc_receive", 3),
+            ("grpc_receive_trailing_metadata", 3),
+            ("grpc_close", 3),
+        ] {
+            let folder = Folder::new().with("test", &failing(callback, parameters, statements));
             let text = yaml(&upstream.url(), &more, "{name: test}");
             let gateway = folder.attached(Gateway::with(text)).start().await;
             let sample = format!("tidegate_filter_traps_total{{filter=\"test\",kind=\"{kind}\"}}");
@@ -47,6 +67,8 @@ async fn a_failure_outside_of_exchanges_is_counted_and_exchanges_go_on() {
                 (gateway.metric(&sample).await >= 1.0).then_some(())
             })
             .await;
+            let told = format!("callback=\"proxy_on_{callback}\"");
+            assert!(gateway.log().contains(&told), "{kind} in {callback}");
             for path in ["/a", "/plain"] {
                 assert_eq!(
                     gateway.get(path).await.status,
