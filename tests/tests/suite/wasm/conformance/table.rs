@@ -1,4 +1,4 @@
-//! Every host call in every moment, and the status that answers it.
+//! Every host call in every moment, and the status that answers it. One table, hence one long file.
 
 use super::super::guest::{GOT, Guest, OUT};
 
