@@ -221,13 +221,17 @@ impl Gateway {
             .await
     }
 
-    /// The value of a sample of `/metrics`, given with its labels as printed; 0 when there is none.
+    /// The value of a sample of `/metrics`, given with its labels as printed, or the sum over all labels when it is given
+    /// without; 0 when there is none.
     pub async fn metric(&self, sample: &str) -> f64 {
         let page = self.status_page("/metrics").await.text();
-        let line = page
-            .lines()
-            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().expect("a number"))
+        let values = page.lines().filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            let labels = name.strip_prefix(sample)?;
+            let is_it = labels.is_empty() || (labels.starts_with('{') && !sample.contains('{'));
+            is_it.then(|| value.parse::<f64>().expect("a number"))
+        });
+        values.sum()
     }
 
     /// Writes a new declarative file and asks for a reload; waits until it is accepted or refused.

@@ -144,7 +144,8 @@ pub(crate) fn plan_instances(
         let known = renewal.known(&entity.id);
         if let Some((number, instance)) = known
             && is_same(&instance.entity, entity)
-            && instance.is_made_by(registry.get(&entity.name))
+            && let Ok(kind) = registry.kind_of(entity)
+            && instance.is_made_by(kind.as_ref())
         {
             renewal.keep(number);
             continue;
@@ -179,10 +180,9 @@ fn build(
     known: Option<&Instance>,
 ) -> Result<Instance, String> {
     let kind = kind_of(entity, chain, registry)?;
+    let kind = &kind;
     // What was missing at the start may be missing still: that is no reason to refuse another change.
-    let is_absent = registry
-        .absent_filter()
-        .is_some_and(|absent| Arc::ptr_eq(kind, absent));
+    let is_absent = kind.is_absent();
     let known = known.filter(|known| {
         does_same_work(&known.entity, entity)
             && (known.is_made_by(Some(kind)) || (is_absent && known.is_absent()))
@@ -217,13 +217,17 @@ fn build(
 }
 
 /// The kind of an entity. A filter that is not there has one too, as long as filters are on.
-fn kind_of<'r>(
+fn kind_of(
     entity: &entities::Plugin,
     chain: Option<(FilterChainId, u32)>,
-    registry: &'r Registry,
-) -> Result<&'r Arc<dyn Kind>, String> {
+    registry: &Registry,
+) -> Result<Arc<dyn Kind>, String> {
     let is_meant_as_filter = chain.is_some() || entity.tidegate.is_some();
-    match registry.get(&entity.name) {
+    let kind = registry.kind_of(entity).map_err(|error| match chain {
+        Some((_, place)) => format!("filters[{place}] {}: {error}", entity.name),
+        None => format!("{}: {error}", entity.name),
+    })?;
+    match kind {
         Some(kind) if kind.is_filter() || !is_meant_as_filter => Ok(kind),
         Some(_) if chain.is_none() => Err(format!(
             "{}: tidegate: only filters have these options",
@@ -232,6 +236,7 @@ fn kind_of<'r>(
         None if !is_meant_as_filter => Err(format!("plugin '{}' is not known", entity.name)),
         _ => registry
             .absent_filter()
+            .cloned()
             .ok_or_else(|| "no wasm filters are available".to_owned()),
     }
 }

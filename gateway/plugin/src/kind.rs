@@ -114,6 +114,10 @@ pub trait Kind: Send + Sync + 'static {
     fn is_filter(&self) -> bool {
         false
     }
+    /// Whether it stands for filters that are not there.
+    fn is_absent(&self) -> bool {
+        false
+    }
     /// Whether the configuration may be of any type, checked by the kind alone; [`Kind::schema`] then says nothing.
     fn takes_any_config(&self) -> bool {
         false
@@ -303,6 +307,13 @@ impl Fault {
 pub struct Registry {
     kinds: BTreeMap<&'static str, Arc<dyn Kind>>,
     absent_filter: Option<Arc<dyn Kind>>,
+    filter_source: Option<Arc<dyn FilterSource>>,
+}
+
+/// Finds filters whose attachment names a module, beside those that are installed by their names.
+pub trait FilterSource: Send + Sync {
+    /// `None`: the attachment names no module.
+    fn find(&self, entity: &entities::Plugin) -> Option<Result<Arc<dyn Kind>, BuildError>>;
 }
 
 impl Registry {
@@ -313,6 +324,23 @@ impl Registry {
     /// Sets the kind that stands for every filter that is named and not there.
     pub fn set_absent_filter(&mut self, kind: Arc<dyn Kind>) {
         self.absent_filter = Some(kind);
+    }
+    /// Sets what finds filters by their modules.
+    pub fn set_filter_source(&mut self, source: Arc<dyn FilterSource>) {
+        self.filter_source = Some(source);
+    }
+    /// The kind of an entity: of the module that it names, or of its name. `None`: there is none.
+    ///
+    /// # Errors
+    /// When the module that it names cannot be one.
+    pub fn kind_of(&self, entity: &entities::Plugin) -> Result<Option<Arc<dyn Kind>>, BuildError> {
+        let named = self.get(&entity.name);
+        let source = self.filter_source.as_ref();
+        let source = source.filter(|_| named.is_none_or(|kind| kind.is_filter()));
+        match source.and_then(|source| source.find(entity)) {
+            Some(found) => found.map(Some),
+            None => Ok(named.cloned()),
+        }
     }
     /// The kind that stands for filters that are not there; `None`: filters are off.
     #[must_use]

@@ -29,7 +29,7 @@ pub use context::{AccessCx, BodyCx, HeaderCx, LogCx, ResponseCx, RewriteCx};
 pub use exchange::{Exchange, Source};
 pub use filter::{Direction, Filter, FilterEvent, FilterFault, FilterNeeds, FilterRun, Flow, Hold};
 pub use kind::{
-    BodyAccess, BuildCx, BuildError, Fault, Kind, Needs, Phase, PhaseSet, Plugin, Registry, ScopeRules, Side,
-    Step, Verdict,
+    BodyAccess, BuildCx, BuildError, Fault, FilterSource, Kind, Needs, Phase, PhaseSet, Plugin, Registry,
+    ScopeRules, Side, Step, Verdict,
 };
 pub use reply::Reply;

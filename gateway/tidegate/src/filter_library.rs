@@ -1,6 +1,11 @@
 //! The folder of Wasm filters: every module becomes a kind of plugin by the name of its file.
 
-use anyhow::{Context, Result};
+mod loader;
+mod located;
+
+use anyhow::Result;
+use loader::{Known, Loader};
+use located::{Kept, Locator};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,17 +16,14 @@ use tidegate_config::settings::Settings;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{Kind, Registry};
 use tidegate_wasm::{
-    AbsentFilters, ArtefactCache, EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta,
-    FilterModule, FilterOptions, HostLimits, ModuleDigest, ModuleLimits, digest,
+    AbsentFilters, ArtefactCache, EngineSettings, FilterEngine, FilterHost, HostLimits, ModuleDigest, digest,
 };
 
 /// Filters by name, with the host that runs them.
 pub struct FilterLibrary {
-    host: Arc<FilterHost>,
-    cache: Option<ArtefactCache>,
-    folder: Option<PathBuf>,
-    allowed: Vec<String>,
+    loader: Arc<Loader>,
     known: Mutex<Files>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 /// What the files were when they were looked at last.
@@ -32,30 +34,28 @@ struct Files {
     broken: BTreeMap<String, (Option<ModuleDigest>, String)>,
 }
 
-/// A filter as it was loaded; it stays the same kind as long as its files do.
-struct Known {
-    digest: ModuleDigest,
-    meta: Option<Vec<u8>>,
-    kind: Arc<FilterKind>,
-}
-
 impl FilterLibrary {
     /// `None`: the settings have filters off.
     ///
     /// # Errors
-    /// When the folder is none, or the engine cannot be set up.
+    /// When a folder is none, or the engine cannot be set up.
     pub fn open(settings: &Settings, services: &Arc<Services>) -> Result<Option<Self>> {
         let filters = &settings.filters;
         if !filters.wasm {
             return Ok(None);
         }
-        if let Some(folder) = filters
+        let folders = filters
             .wasm_filters_path
-            .as_deref()
-            .filter(|folder| !folder.is_dir())
-        {
-            anyhow::bail!(
-                "wasm_filters_path '{}' is not a valid directory",
+            .iter()
+            .map(|folder| ("wasm_filters_path", folder));
+        let more = filters
+            .wasm_module_folders
+            .iter()
+            .map(|folder| ("wasm_module_folders", folder));
+        for (setting, folder) in folders.chain(more) {
+            anyhow::ensure!(
+                folder.is_dir(),
+                "{setting} '{}' is not a valid directory",
                 folder.display()
             );
         }
@@ -64,38 +64,46 @@ impl FilterLibrary {
         let cache = cache
             .inspect_err(|error| tracing::warn!(%error, "filters are compiled anew at each start"))
             .ok();
-        Ok(Some(Self {
+        let loader = Loader {
             host: FilterHost::new(engine, Arc::clone(services), HostLimits::default())?,
             cache,
             folder: filters.wasm_filters_path.clone(),
+            more_folders: filters.wasm_module_folders.clone(),
             allowed: filters.wasm_filters.clone(),
+        };
+        Ok(Some(Self {
+            loader: Arc::new(loader),
             known: Mutex::default(),
+            kept: Arc::default(),
         }))
     }
 
     /// The host.
     #[must_use]
-    pub const fn host(&self) -> &Arc<FilterHost> {
-        &self.host
+    pub fn host(&self) -> &Arc<FilterHost> {
+        &self.loader.host
     }
 
-    /// Adds the filters of the folder to a registry. Compiles what is new: must not run on a worker. `at_start`: what
-    /// cannot be loaded is left out, and decides nothing until it is attached.
+    /// Adds the filters of the folder to a registry, and what finds others by their modules. Compiles what is new: must
+    /// not run on a worker. `at_start`: what cannot be loaded is left out, and decides nothing until it is attached.
     ///
     /// # Errors
     /// The first file that is no filter, or a filter with the name of a plugin.
     pub fn add_to(&self, registry: &mut Registry, at_start: bool) -> Result<()> {
         let mut known = self.known.lock();
         let mut found = Files::default();
-        for (name, path) in self.files()? {
+        let mut installed = BTreeMap::new();
+        for (name, path) in self.loader.files()? {
             anyhow::ensure!(
                 registry.get(&name).is_none(),
                 "duplicate plugin/wasm filter name: {name}"
             );
-            match self.load(&name, &path, known.filters.get(&name)) {
+            let digest = match self.loader.load(&name, &path, known.filters.get(&name)) {
                 Ok(loaded) => {
+                    let digest = loaded.digest;
                     registry.add(Arc::clone(&loaded.kind) as Arc<dyn Kind>);
-                    found.filters.insert(name, loaded);
+                    found.filters.insert(name.clone(), loaded);
+                    Some(digest)
                 }
                 Err(error) => {
                     let digest = std::fs::read(&path).ok().map(|wasm| digest(&wasm));
@@ -103,117 +111,46 @@ impl FilterLibrary {
                     anyhow::ensure!(at_start || is_known, error);
                     let reason = format!("{error:#}");
                     tracing::error!(filter = name, reason, "a filter is left out");
-                    found.broken.insert(name, (digest, reason));
+                    found.broken.insert(name.clone(), (digest, reason));
+                    digest
                 }
-            }
+            };
+            installed.insert(name, (path, digest));
         }
-        for name in self.allowed.iter().filter(|name| !is_keyword(name)) {
+        for name in self.loader.names() {
             anyhow::ensure!(
-                found.filters.contains_key(name) || found.broken.contains_key(name) || self.is_off(),
+                installed.contains_key(name) || self.loader.is_off(),
                 "wasm_filters: there is no filter `{name}` in wasm_filters_path"
             );
         }
         let reasons = found.broken.iter();
         let reasons = reasons.map(|(name, (_, reason))| (name.clone(), reason.clone()));
         registry.set_absent_filter(Arc::new(AbsentFilters::new(reasons.collect(), at_start)));
+        let locator = Locator::new(&self.loader, &self.kept, installed, at_start);
+        registry.set_filter_source(Arc::new(locator));
         *known = found;
         Ok(())
     }
 
-    /// Changes when a file of the folder does.
+    /// Changes when a file of the folder does, or another one that the configuration names.
     #[must_use]
     pub fn mark(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let entries = self
-            .folder
-            .iter()
-            .filter_map(|folder| folder.read_dir().ok())
-            .flatten();
-        let mut seen: Vec<_> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let metadata = entry.path().metadata().ok()?;
-                let changed = (metadata.mtime(), metadata.mtime_nsec());
-                Some((entry.file_name(), metadata.len(), metadata.ino(), changed))
-            })
-            .collect();
-        seen.sort();
-        seen.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn is_off(&self) -> bool {
-        self.allowed.iter().any(|name| name == "off")
-    }
-
-    /// Modules that may be attached, by name.
-    fn files(&self) -> Result<BTreeMap<String, PathBuf>> {
-        let Some(folder) = self.folder.as_deref().filter(|_| !self.is_off()) else {
-            return Ok(BTreeMap::new());
-        };
-        let at = || format!("cannot read wasm_filters_path '{}'", folder.display());
-        let mut files = BTreeMap::new();
-        for entry in folder.read_dir().with_context(at)? {
-            let path = entry.with_context(at)?.path();
-            let is_module = path
-                .extension()
-                .is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"));
-            let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else {
+        let folder = self.loader.folder.iter();
+        let entries = folder.filter_map(|folder| folder.read_dir().ok()).flatten();
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        for path in &self.kept.lock().named {
+            paths.extend([path.clone(), path.with_extension("meta.json")]);
+        }
+        paths.sort();
+        paths.dedup();
+        for path in paths {
+            let Ok(metadata) = path.metadata() else {
                 continue;
             };
-            let is_allowed = self
-                .allowed
-                .iter()
-                .any(|allowed| allowed == "user" || allowed == name);
-            if is_module && is_allowed && path.is_file() {
-                files.insert(name.to_owned(), path);
-            }
+            let changed = (metadata.mtime(), metadata.mtime_nsec());
+            (path, metadata.len(), metadata.ino(), changed).hash(&mut hasher);
         }
-        Ok(files)
+        hasher.finish()
     }
-
-    fn load(&self, name: &str, path: &Path, known: Option<&Known>) -> Result<Known> {
-        let wasm =
-            std::fs::read(path).with_context(|| format!("cannot read the filter {}", path.display()))?;
-        let meta_path = path.with_extension("meta.json");
-        let meta = match std::fs::read(&meta_path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", meta_path.display())),
-        };
-        let digest = digest(&wasm);
-        if let Some(known) = known.filter(|known| known.digest == digest && known.meta == meta) {
-            return Ok(Known {
-                digest,
-                meta,
-                kind: Arc::clone(&known.kind),
-            });
-        }
-        let parsed = meta.as_deref().map(FilterMeta::parse).transpose();
-        let parsed = parsed.with_context(|| format!("failed to load metadata of filter '{name}'"))?;
-        let module = FilterModule::load(
-            self.host.engine(),
-            self.cache.as_ref(),
-            &wasm,
-            ModuleLimits::default(),
-        )
-        .with_context(|| format!("cannot load the filter {}", path.display()))?;
-        tracing::info!(filter = name, abi = module.abi.as_str(), origin = ?module.origin, "filter loaded");
-        let kind = FilterKind::new(
-            &self.host,
-            name,
-            module,
-            parsed.unwrap_or_default(),
-            FilterOptions::default(),
-        );
-        Ok(Known {
-            digest,
-            meta,
-            kind: Arc::new(kind),
-        })
-    }
-}
-
-fn is_keyword(name: &str) -> bool {
-    matches!(name, "bundled" | "user" | "off")
 }

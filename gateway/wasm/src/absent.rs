@@ -19,13 +19,29 @@ use tidegate_plugin::{
 pub struct AbsentFilters {
     reasons: BTreeMap<String, String>,
     at_start: bool,
+    /// The field that names what is not there.
+    field: &'static str,
 }
 
 impl AbsentFilters {
     /// `reasons` tells of files that are there and cannot be loaded, by the filter's name.
     #[must_use]
     pub const fn new(reasons: BTreeMap<String, String>, at_start: bool) -> Self {
-        Self { reasons, at_start }
+        Self {
+            reasons,
+            at_start,
+            field: "name",
+        }
+    }
+
+    /// For the filter `name` alone, whose attachment names its module in `field`.
+    #[must_use]
+    pub fn of_module(name: &str, field: &'static str, reason: String, at_start: bool) -> Self {
+        Self {
+            reasons: [(name.to_owned(), reason)].into(),
+            at_start,
+            field,
+        }
     }
 }
 
@@ -51,6 +67,10 @@ impl Kind for AbsentFilters {
         true
     }
 
+    fn is_absent(&self) -> bool {
+        true
+    }
+
     fn takes_any_config(&self) -> bool {
         true
     }
@@ -66,7 +86,7 @@ impl Kind for AbsentFilters {
         let is_open = options.failure_policy == FailurePolicy::Open;
         if !is_open && !self.at_start {
             return Err(BuildError {
-                path: "name".to_owned(),
+                path: self.field.to_owned(),
                 message,
             });
         }

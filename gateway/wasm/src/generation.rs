@@ -64,6 +64,7 @@ impl Generation {
                 max: options.max_memory_bytes as u64,
             });
         }
+        host.count_failures(name, FailureKind::Trap, 0);
         let vm_id: Arc<str> = options
             .vm_id
             .as_deref()
@@ -145,6 +146,7 @@ impl Generation {
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {
+        self.host.count_failures(&self.name, kind, 1);
         if let Some(count) = self.failures.get(kind as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -10,10 +10,10 @@ use crate::component;
 use crate::engine::{EngineError, FilterEngine};
 use data::SharedData;
 use metrics::MetricTable;
-pub use metrics::{Count, MetricKind, MetricValue};
+pub use metrics::{Count, Labels, MetricKind, MetricValue, Observed};
 use parking_lot::Mutex;
 use queues::Queues;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -64,7 +64,12 @@ pub struct FilterHost {
     pub(crate) started: Instant,
     data: Mutex<HashMap<Box<str>, Weak<SharedData>>>,
     failures: Mutex<VecDeque<FailureRecord>>,
+    /// Of each filter that was in service since the start, by kind.
+    failure_counts: Mutex<BTreeMap<Arc<str>, FailureCounts>>,
 }
+
+/// Failures by kind, in the order of [`FailureKind::ALL`].
+type FailureCounts = [u64; FailureKind::ALL.len()];
 
 /// Counts over the life of the process.
 #[derive(Debug, Default)]
@@ -168,6 +173,7 @@ impl FilterHost {
             totals: Totals::default(),
             data: Mutex::default(),
             failures: Mutex::default(),
+            failure_counts: Mutex::default(),
         }))
     }
 
@@ -199,6 +205,26 @@ impl FilterHost {
     #[must_use]
     pub fn failures(&self) -> Vec<FailureRecord> {
         self.failures.lock().iter().cloned().collect()
+    }
+
+    /// Failures since the start by filter and kind, of all filters that were in service.
+    #[must_use]
+    pub fn failure_counts(&self) -> Vec<(Arc<str>, FailureKind, u64)> {
+        let counts = self.failure_counts.lock();
+        let counts = counts.iter().flat_map(|(filter, counts)| {
+            let kinds = FailureKind::ALL.into_iter().zip(counts);
+            kinds.map(|(kind, count)| (Arc::clone(filter), kind, *count))
+        });
+        counts.collect()
+    }
+
+    /// Counts failures of a filter; with 0 it is only made known.
+    pub(crate) fn count_failures(&self, filter: &Arc<str>, kind: FailureKind, more: u64) {
+        let mut counts = self.failure_counts.lock();
+        let counts = counts.entry(Arc::clone(filter)).or_default();
+        if let Some(count) = counts.get_mut(kind as usize) {
+            *count += more;
+        }
     }
 
     pub(crate) fn note_failure(&self, record: FailureRecord) {

@@ -109,6 +109,7 @@ impl FilterKind {
         )
         .map_err(refuse)?;
         let generation = Arc::new(generation);
+        self.host.metrics.label_by(&self.shared_name, self.meta.labels());
         let pulse = self.host.engine.ticker.pulse();
         let front = match &self.module.code {
             Code::Module(core) => {
@@ -148,6 +149,9 @@ fn fault(place: &str, message: String) -> BuildError {
     }
 }
 
+/// Members of an attachment's options that say which module it is; who finds the modules has judged them.
+const WHICH_MODULE: [&str; 2] = ["module", "sha256"];
+
 /// Options with those of an attachment in their place.
 pub(crate) fn overlaid(options: &FilterOptions, own: Option<&Value>) -> Result<FilterOptions, BuildError> {
     let refusal = |message: String| BuildError {
@@ -161,7 +165,10 @@ pub(crate) fn overlaid(options: &FilterOptions, own: Option<&Value>) -> Result<F
     };
     let mut merged = serde_json::to_value(options).map_err(|error| refusal(error.to_string()))?;
     if let Value::Object(merged) = &mut merged {
-        merged.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let own = own
+            .iter()
+            .filter(|(name, _)| !WHICH_MODULE.contains(&name.as_str()));
+        merged.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     }
     serde_json::from_value(merged).map_err(|error| refusal(error.to_string()))
 }
@@ -204,7 +211,7 @@ impl Kind for FilterKind {
                 .into_iter()
                 .flat_map(|members| members.keys());
             let fields = names
-                .map(|name| schema::any().named(interned(name), ""))
+                .map(|name| schema::any().referenceable().named(interned(name), ""))
                 .collect();
             Box::leak(Box::new(RecordSchema {
                 fields,
@@ -318,6 +325,9 @@ impl Plugin for WasmFilter {
 
 impl Filter for WasmFilter {
     fn needs(&self) -> FilterNeeds {
+        if self.generation.options.background_only {
+            return FilterNeeds::default();
+        }
         match &self.front {
             Front::Module(bound) => {
                 let has = |callback: Callback| {
@@ -336,6 +346,9 @@ impl Filter for WasmFilter {
     }
 
     fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>> {
+        if self.generation.options.background_only {
+            return Ok(None);
+        }
         if let Passage::Tripped(pause) = self.generation.circuit.ask() {
             let seconds = u32::try_from(pause.as_secs())
                 .unwrap_or(u32::MAX)

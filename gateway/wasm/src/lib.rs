@@ -41,11 +41,15 @@ pub use abi::choice::{UpstreamChoice, upstream_choice};
 pub use absent::AbsentFilters;
 pub use artefacts::{ArtefactCache, CacheError, ModuleDigest, Origin, digest};
 pub use engine::{Allocation, EngineError, EngineSettings, FilterEngine};
-pub use host::{Count, FailureKind, FailureRecord, FilterHost, HostLimits, MetricKind, MetricValue, Totals};
+pub use host::{
+    Count, FailureKind, FailureRecord, FilterHost, HostLimits, Labels, MetricKind, MetricValue, Observed,
+    Totals,
+};
 pub use kind::{FilterKind, WasmFilter};
 pub use meta::{FilterMeta, MetaError};
 pub use module::{AbiVersion, FilterModule, LoadError, ModuleLimits};
 pub use options::{
-    BadPointer, FailurePolicy, FilterOptions, HeadersPause, Isolation, Permission, PropertyEncoding, Resume,
+    BadPointer, FailurePolicy, FilterOptions, GrantedSecrets, HeadersPause, Isolation, Permission,
+    PropertyEncoding, Resume,
 };
 pub use pool::sweep;

@@ -1,16 +1,18 @@
 //! `<name>.meta.json` beside a module: a schema for its configuration, how its metrics are labelled, and options.
 
+use crate::host::metrics::Labels;
 use crate::options::FilterOptions;
 use jsonschema::{Draft, Validator};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What a filter's author says about it.
 #[derive(Default)]
 pub struct FilterMeta {
     schema: Option<Schema>,
-    labels: Vec<Label>,
+    labels: Arc<LabelPatterns>,
     /// Options that the author set for every attachment.
     pub options: Option<FilterOptions>,
 }
@@ -19,6 +21,10 @@ struct Schema {
     document: Value,
     validator: Validator,
 }
+
+/// What takes labels out of the names of metrics.
+#[derive(Default)]
+pub(crate) struct LabelPatterns(Vec<Label>);
 
 struct Label {
     name: String,
@@ -34,6 +40,9 @@ pub enum MetaError {
     /// The schema is none.
     #[error("config_schema: {0}")]
     Schema(String),
+    /// It grants itself what only an attachment may grant.
+    #[error("tidegate.secrets: only an attachment grants secrets")]
+    Secrets,
     /// A pattern is none.
     #[error("metrics.label_patterns: {0}")]
     Pattern(#[from] Box<regex::Error>),
@@ -66,18 +75,25 @@ impl FilterMeta {
     /// When any part of it cannot be used.
     pub fn parse(text: &[u8]) -> Result<Self, MetaError> {
         let file: File = serde_json::from_slice(text)?;
+        let options = file.tidegate;
+        if options
+            .as_ref()
+            .is_some_and(|options| !options.secrets.is_empty())
+        {
+            return Err(MetaError::Secrets);
+        }
         let schema = file.config_schema.map(Schema::new).transpose()?;
         let mut labels = Vec::new();
         for LabelPattern { label, pattern } in file.metrics.label_patterns {
             labels.push(Label {
                 name: label,
-                pattern: Regex::new(&pattern).map_err(Box::new)?,
+                pattern: Regex::new(&without_percent(&pattern)).map_err(Box::new)?,
             });
         }
         Ok(Self {
             schema,
-            labels,
-            options: file.tidegate,
+            labels: Arc::new(LabelPatterns(labels)),
+            options,
         })
     }
 
@@ -106,13 +122,19 @@ impl FilterMeta {
         }
     }
 
+    /// What takes labels out of the names of the filter's metrics.
+    pub(crate) const fn labels(&self) -> &Arc<LabelPatterns> {
+        &self.labels
+    }
+}
+
+impl LabelPatterns {
     /// Takes the labels out of a metric's name. Group 1 of a pattern is the label's whole text, group 2 its value; the
     /// first match ends the name.
-    #[must_use]
-    pub fn split_metric(&self, name: &str) -> (String, Vec<(String, String)>) {
+    pub(crate) fn split(&self, name: &str) -> (String, Labels) {
         let mut end = name.len();
-        let mut labels = Vec::new();
-        for label in &self.labels {
+        let mut labels = Labels::new();
+        for label in &self.0 {
             let Some(found) = label.pattern.captures(name) else {
                 continue;
             };
@@ -123,6 +145,45 @@ impl FilterMeta {
         }
         (name.get(..end).unwrap_or(name).to_owned(), labels)
     }
+}
+
+/// A pattern whose escapes begin with `%`, as Kong reads them, with those of regular expressions.
+fn without_percent(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars().peekable();
+    let mut is_in_class = false;
+    while let Some(character) = characters.next() {
+        let escaped = characters.peek().copied().filter(|_| character == '%');
+        let class = match escaped {
+            Some('a') => "a-zA-Z",
+            Some('d') => "0-9",
+            Some('l') => "a-z",
+            Some('u') => "A-Z",
+            Some('w') => "a-zA-Z0-9",
+            Some('x') => "a-fA-F0-9",
+            Some(literal) if literal.is_ascii_punctuation() => {
+                characters.next();
+                out.extend(['\\', literal]);
+                continue;
+            }
+            _ => {
+                is_in_class = match character {
+                    '[' => true,
+                    ']' => false,
+                    _ => is_in_class,
+                };
+                out.push(character);
+                continue;
+            }
+        };
+        characters.next();
+        if is_in_class {
+            out.push_str(class);
+        } else {
+            out.extend(["[", class, "]"]);
+        }
+    }
+    out
 }
 
 impl Schema {
@@ -193,10 +254,22 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            meta.split_metric("hits_s_id=a-1_r_id=b2"),
+            meta.labels.split("hits_s_id=a-1_r_id=b2"),
             ("hits".to_owned(), labels(&[("service", "a-1"), ("route", "b2")]))
         );
-        assert_eq!(meta.split_metric("hits"), ("hits".to_owned(), Vec::new()));
+        assert_eq!(meta.labels.split("hits"), ("hits".to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn patterns_may_have_the_escapes_that_kong_reads() {
+        for (pattern, expected) in [
+            ("(_s_id=([0-9a-z%-]+))", r"(_s_id=([0-9a-z\-]+))"),
+            ("(_c=(%d+)%.(%a))", r"(_c=([0-9]+)\.([a-zA-Z]))"),
+            (r"(_x=(\d{3}))", r"(_x=(\d{3}))"),
+            ("50%2", "50%2"),
+        ] {
+            assert_eq!(without_percent(pattern), expected);
+        }
     }
 
     #[test]
@@ -214,6 +287,8 @@ mod tests {
                 .starts_with("metrics")
         );
         assert!(refusal(r#"{"metrics": {"label_patterns": [{"label": "l"}]}}"#).contains("pattern"));
+        let secrets = r#"{"tidegate": {"secrets": ["{vault://env/a}"]}}"#;
+        assert!(refusal(secrets).starts_with("tidegate.secrets"));
         assert!(refusal(r#"{"tidegate": {"no_such_option": 1}}"#).contains("no_such_option"));
     }
 }

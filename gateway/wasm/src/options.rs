@@ -1,5 +1,9 @@
 //! How a filter is attached: what it may use and what happens when it fails.
 
+mod secrets;
+
+pub use secrets::GrantedSecrets;
+
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +82,6 @@ pub enum BadPointer {
 pub enum Permission {
     Kv,
     Outbound,
-    Secrets,
 }
 
 /// Options of one attachment. Every bound is inclusive.
@@ -137,6 +140,8 @@ pub struct FilterOptions {
     pub capabilities: Option<BTreeSet<String>>,
     /// What a component may use beyond the exchange; see [`Permission`].
     pub permissions: BTreeSet<Permission>,
+    /// Secrets that a component may read. Only an attachment grants them.
+    pub secrets: GrantedSecrets,
     /// Targets that it may call; absent: all that the gateway allows.
     pub allowed_hosts: Option<BTreeSet<String>>,
     /// Environment variables that the guest sees.
@@ -151,6 +156,8 @@ pub struct FilterOptions {
     pub tick_interval_ms: u64,
     /// Whether every worker ticks; otherwise the first alone.
     pub tick_per_worker: bool,
+    /// Whether it takes no part in exchanges: it starts, ticks and is told of queues, as Envoy's singleton services do.
+    pub background_only: bool,
 }
 
 impl Default for FilterOptions {
@@ -182,6 +189,7 @@ impl Default for FilterOptions {
             strict_phases: false,
             capabilities: None,
             permissions: BTreeSet::new(),
+            secrets: GrantedSecrets::default(),
             allowed_hosts: None,
             environment: BTreeMap::new(),
             vm_id: None,
@@ -189,6 +197,7 @@ impl Default for FilterOptions {
             vm_configuration: String::new(),
             tick_interval_ms: 1_000,
             tick_per_worker: false,
+            background_only: false,
         }
     }
 }

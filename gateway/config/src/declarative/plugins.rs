@@ -86,11 +86,12 @@ pub(super) fn check(
         .get("name")
         .and_then(Value::as_str)
         .and_then(|name| cx.options.plugins.get(name))
+        .filter(|_| !names_module(&input))
         .or_else(|| {
             cx.options
                 .plugins
                 .absent_filter()
-                .filter(|_| may_be_absent(&input))
+                .filter(|_| may_be_absent(&input) || names_module(&input))
         });
     let Some(schema) = schema else {
         if let Some(name) = input.get("name").and_then(Value::as_str).map(str::to_owned) {
@@ -137,6 +138,12 @@ pub(super) fn check(
     let mut record = cx.check(drafts, at, entity.schema(), input)?;
     record.insert("config".to_owned(), Value::Object(config?));
     is_right.then_some(record)
+}
+
+/// Whether an entry names the module of its filter: what is installed under its name says nothing of its configuration.
+fn names_module(input: &Map<String, Value>) -> bool {
+    let options = input.get("tidegate").and_then(Value::as_object);
+    options.is_some_and(|options| options.contains_key("module"))
 }
 
 /// Whether an entry says that requests go on without its filter.

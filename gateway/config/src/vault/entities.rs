@@ -97,15 +97,25 @@ pub fn resolve_references(
     resolved.for_each(|(credential, _)| hash(credential));
 
     for (index, plugin) in entities.plugins.iter_mut().enumerate() {
-        if !mentions_vault(&plugin.config) {
-            continue;
+        let mut walk = Walk::new(&vaults);
+        walk.plugin(
+            (&plugin.name, &mut plugin.config, plugin.tidegate.as_mut()),
+            schemas,
+        );
+        walk.finish("plugins", index, &plugin.id, &mut warnings);
+    }
+    for (index, chain) in entities.filter_chains.iter_mut().enumerate() {
+        let mut walk = Walk::new(&vaults);
+        walk.path.push(PathSegment::Key("filters".to_owned()));
+        for (place, filter) in chain.filters.iter_mut().enumerate() {
+            walk.path.push(PathSegment::Index(place));
+            if let Some(config) = &mut filter.config {
+                walk.within("config", |walk| walk.anything(config));
+            }
+            walk.granted(filter.tidegate.as_mut());
+            walk.path.pop();
         }
-        if let (Some(schema), Value::Object(config)) = (schemas.get(&plugin.name), &mut plugin.config) {
-            let mut walk = Walk::new(&vaults);
-            walk.path.push(PathSegment::Key("config".to_owned()));
-            walk.record(schema.config, config);
-            walk.finish("plugins", index, &plugin.id, &mut warnings);
-        }
+        walk.finish("filter_chains", index, &chain.id, &mut warnings);
     }
     warnings
 }
@@ -180,6 +190,84 @@ impl<'w> Walk<'w> {
         }));
     }
 
+    /// A plugin's configuration, and the secrets that it grants if it is a filter.
+    fn plugin(
+        &mut self,
+        (name, config, options): (&str, &mut Value, Option<&mut Value>),
+        schemas: &dyn PluginSchemas,
+    ) {
+        if mentions_vault(config) {
+            let schema = schemas
+                .get(name)
+                .or_else(|| schemas.absent_filter().filter(|_| options.is_some()));
+            self.within("config", |walk| match (schema, config) {
+                (Some(schema), config) if schema.takes_any_config => walk.anything(config),
+                (Some(schema), Value::Object(config)) => walk.record(schema.config, config),
+                _ => {}
+            });
+        }
+        self.granted(options);
+    }
+
+    /// The references in `tidegate.secrets`, which a filter may read: put beside their values, or beside null.
+    fn granted(&mut self, options: Option<&mut Value>) {
+        let secrets = options.and_then(|options| options.get_mut("secrets"));
+        let Some(secrets) = secrets else {
+            return;
+        };
+        let Value::Array(references) = &*secrets else {
+            return;
+        };
+        let mut granted = Map::new();
+        for (index, reference) in references.iter().enumerate() {
+            // Whoever builds the filter refuses what is no reference.
+            let Some(text) = reference.as_str() else {
+                return;
+            };
+            let value = match resolve(text, self.vaults) {
+                Resolved::Secret(secret) => Value::String(secret),
+                Resolved::Plain => return,
+                Resolved::Missing(reason) => {
+                    let mut path = self.path.clone();
+                    path.extend(["tidegate", "secrets"].map(|key| PathSegment::Key(key.to_owned())));
+                    path.push(PathSegment::Index(index));
+                    self.found.push((path, reason));
+                    Value::Null
+                }
+            };
+            granted.insert(text.to_owned(), value);
+        }
+        *secrets = Value::Object(granted);
+    }
+
+    fn within(&mut self, key: &str, act: impl FnOnce(&mut Self)) {
+        self.path.push(PathSegment::Key(key.to_owned()));
+        act(self);
+        self.path.pop();
+    }
+
+    /// A value that no table describes: every text may be a reference.
+    fn anything(&mut self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.text(text, false),
+            Value::Array(list) => {
+                for (index, value) in list.iter_mut().enumerate() {
+                    self.path.push(PathSegment::Index(index));
+                    self.anything(value);
+                    self.path.pop();
+                }
+            }
+            Value::Object(members) => {
+                for (name, value) in members.iter_mut() {
+                    self.path.push(PathSegment::Entry(name.clone()));
+                    self.anything(value);
+                    self.path.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn record(&mut self, schema: &RecordSchema, record: &mut Map<String, Value>) {
         for field in &schema.fields {
             if let Some(value) = record.get_mut(field.name) {
@@ -209,6 +297,7 @@ impl<'w> Walk<'w> {
                     self.path.pop();
                 }
             }
+            (Shape::Any, value) if allowed => self.anything(value),
             (_, Value::String(text)) if allowed => self.text(text, is_element),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! The Prometheus text format, version 0.0.4: families with their samples, label values escaped.
 
 use super::cell::HistogramTotal;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// What a family measures.
@@ -17,7 +18,7 @@ pub enum FamilyKind {
 /// One family being written; its samples follow.
 #[derive(Debug)]
 pub struct Family {
-    name: &'static str,
+    name: Cow<'static, str>,
     kind: FamilyKind,
     text: String,
 }
@@ -25,16 +26,17 @@ pub struct Family {
 impl Family {
     /// An empty family. `help` is one line.
     #[must_use]
-    pub fn new(name: &'static str, kind: FamilyKind, help: &str) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, kind: FamilyKind, help: &str) -> Self {
+        let name = name.into();
         let kind_name = match kind {
             FamilyKind::Counter => "counter",
             FamilyKind::Gauge => "gauge",
             FamilyKind::Histogram => "histogram",
         };
         Self {
+            text: format!("# HELP {name} {help}\n# TYPE {name} {kind_name}\n"),
             name,
             kind,
-            text: format!("# HELP {name} {help}\n# TYPE {name} {kind_name}\n"),
         }
     }
 
@@ -51,6 +53,20 @@ impl Family {
         self
     }
 
+    /// Writes one histogram: how many values are at most each of `bounds`, and how many there are at the end.
+    pub fn observed(&mut self, labels: &[(&str, &str)], bounds: &[f64], cumulative: &[u64], sum: f64) {
+        debug_assert!(self.kind == FamilyKind::Histogram, "only histograms have buckets");
+        for (index, count) in cumulative.iter().enumerate() {
+            let bound = bounds
+                .get(index)
+                .map_or_else(|| "+Inf".to_owned(), f64::to_string);
+            self.line("_bucket", labels, Some(&bound), *count as f64);
+        }
+        let count = cumulative.last().copied().unwrap_or_default();
+        self.line("_count", labels, None, count as f64);
+        self.line("_sum", labels, None, sum);
+    }
+
     pub(super) fn histogram(&mut self, labels: &[(&str, &str)], total: &HistogramTotal) {
         let mut cumulated = 0;
         for (index, count) in total.buckets.iter().enumerate() {
@@ -65,8 +81,8 @@ impl Family {
         self.line("_sum", labels, None, total.sum_micros as f64 / 1_000.0);
     }
 
-    pub(super) fn name(&self) -> &'static str {
-        self.name
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn into_text(self) -> String {
@@ -74,7 +90,7 @@ impl Family {
     }
 
     fn line(&mut self, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: f64) {
-        self.text.push_str(self.name);
+        self.text.push_str(&self.name);
         self.text.push_str(suffix);
         let labels = labels.iter().copied().chain(bound.map(|bound| ("le", bound)));
         let mut separator = '{';

@@ -27,11 +27,11 @@ pub(super) fn render(metrics: &Metrics) -> String {
 
 /// Sorts by name; families of the same name become one, the first one's head standing for all.
 fn write(mut families: Vec<Family>) -> String {
-    families.sort_by_key(Family::name);
+    families.sort_by(|one, other| one.name().cmp(other.name()));
     let mut text = String::new();
-    let mut previous = "";
+    let mut previous = String::new();
     for family in families {
-        let (name, body) = (family.name(), family.into_text());
+        let (name, body) = (family.name().to_owned(), family.into_text());
         if name == previous {
             body.lines()
                 .filter(|line| !line.starts_with('#'))

@@ -71,8 +71,8 @@ fn check(name: String, bytes: &[u8], settings: &Settings, registry: &Registry) -
     }
 }
 
-/// Builds what the file describes, to find what only then shows. A plugin whose secret is not set here is left out:
-/// its value is unknown, and the missing secret is a warning already.
+/// Builds what the file describes, to find what only then shows. A plugin or filter chain whose secret is not set here is
+/// left out: its value is unknown, and the missing secret is a warning already.
 fn plan_faults(entities: &EntitySet, registry: &Registry, settings: &Settings) -> Vec<PlanFault> {
     let services = Arc::new(Services::detached());
     let mut entities = entities.clone();
@@ -82,15 +82,19 @@ fn plan_faults(entities: &EntitySet, registry: &Registry, settings: &Settings) -
         &RegistrySchemas::new(registry, settings),
         &secrets(settings, &environment),
     );
-    let unknown: Vec<usize> = missing
-        .iter()
-        .filter(|warning| warning.collection == "plugins")
-        .map(|warning| warning.index)
-        .collect();
-    let mut place = 0;
-    entities.plugins.retain(|_| {
-        place += 1;
-        !unknown.contains(&(place - 1))
+    let is_known = |collection: &str, index: usize| {
+        let mut missing = missing.iter();
+        !missing.any(|warning| warning.collection == collection && warning.index == index)
+    };
+    let mut places = 0..;
+    entities
+        .plugins
+        .retain(|_| places.next().is_some_and(|index| is_known("plugins", index)));
+    let mut places = 0..;
+    entities.filter_chains.retain(|_| {
+        places
+            .next()
+            .is_some_and(|index| is_known("filter_chains", index))
     });
     let (_, faults) = plan(&PlanInput {
         entities: &entities,

@@ -1,7 +1,7 @@
 //! Header maps as guests know them: with pseudo-headers, over the exchange's own types.
 
 use super::names;
-use super::state::{Delivery, Head, State};
+use super::state::{Delivery, Head, Moment, State};
 use super::status::{Answer, Status};
 use bytes::Bytes;
 use http::header::HOST;
@@ -44,7 +44,7 @@ const CALL_TRAILERS: i32 = 7;
 pub(crate) fn read<R>(state: &mut State, map: i32, act: impl FnOnce(Map<'_>) -> R) -> Answer<R> {
     let current = state.current;
     Ok(match map {
-        REQUEST_HEADERS | RESPONSE_HEADERS if state.current_stream().is_some() => {
+        REQUEST_HEADERS | RESPONSE_HEADERS if has_head(state, map) => {
             let mut act = Some(act);
             let found = scope::exchange(current, |x| {
                 let map = if map == REQUEST_HEADERS {
@@ -65,6 +65,14 @@ pub(crate) fn read<R>(state: &mut State, map: i32, act: impl FnOnce(Map<'_>) -> 
         GRPC_INITIAL_METADATA..=CALL_TRAILERS => act(delivered(state.delivery.as_mut(), map)),
         _ => return Err(Status::BadArgument.into()),
     })
+}
+
+/// Whether the message of a map has begun. A stream that is over may be asked for the response that there was.
+fn has_head(state: &mut State, map: i32) -> bool {
+    let is_over = matches!(state.moment, Moment::Done | Moment::Log | Moment::Delete);
+    state
+        .current_stream()
+        .is_some_and(|stream| map == REQUEST_HEADERS || is_over || stream.response.head != Head::Unseen)
 }
 
 /// Runs `act` on a map for writing. `None`: a write can have no effect in this moment.

@@ -26,6 +26,8 @@ pub struct Histogram(pub(in crate::component) Family);
 pub struct Family {
     pub(in crate::component) name: String,
     pub(in crate::component) labels: Vec<String>,
+    /// Of a histogram: its buckets' upper bounds.
+    pub(in crate::component) bounds: Vec<f64>,
     pub(in crate::component) last: Option<(Vec<String>, Arc<Metric>)>,
 }
 

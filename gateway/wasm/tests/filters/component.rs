@@ -33,7 +33,7 @@ fn kind(world: &World) -> FilterKind {
 /// Everything is granted.
 fn granted() -> FilterOptions {
     FilterOptions {
-        permissions: BTreeSet::from([Permission::Kv, Permission::Outbound, Permission::Secrets]),
+        permissions: BTreeSet::from([Permission::Kv, Permission::Outbound]),
         ..FilterOptions::default()
     }
 }

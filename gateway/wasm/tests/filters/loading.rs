@@ -93,11 +93,23 @@ fn the_schema_refuses_a_configuration_before_a_guest_runs() {
 
 #[test]
 fn bodies_and_trailers_are_asked_for_only_with_a_callback() {
-    let filter = World::new().filter(&Guest::new().on("request_body", "", 0), FilterOptions::default());
-    let needs = filter.needs();
+    let guest = Guest::new().on("request_body", "(nop)", 0);
+    let needs = World::new().filter(&guest, FilterOptions::default()).needs();
     assert!(
         needs.request_body && !needs.response_body && !needs.request_trailers && !needs.response_trailers
     );
+}
+
+#[test]
+fn callbacks_that_do_nothing_are_asked_for_nothing() {
+    let guest = Guest::new()
+        .on("request_body", "", 0)
+        .on("done", "", 1)
+        .on("log", "", 0)
+        .on("response_body", "", 1);
+    let needs = World::new().filter(&guest, FilterOptions::default()).needs();
+    assert!(needs.response_body, "it pauses the body");
+    assert!(!needs.request_body && !needs.end);
 }
 
 #[test]

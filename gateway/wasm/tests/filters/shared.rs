@@ -127,16 +127,23 @@ fn metrics_are_defined_once_and_summed() {
     );
     fine(drive(&filter, |drive| drive));
     fine(drive(&filter, |drive| drive));
-    let values: Vec<_> = world
-        .host
-        .metrics()
+    let metrics = world.host.metrics();
+    let observed = metrics.iter().find_map(|metric| metric.observed.as_ref());
+    let observed = observed.expect("the histogram's values");
+    assert_eq!(
+        (observed.cumulative[2], observed.cumulative[3]),
+        (0, 2),
+        "up to 4 and 8"
+    );
+    assert!((observed.sum - 10.0).abs() < f64::EPSILON);
+    let values: Vec<_> = metrics
         .into_iter()
         .map(|metric| (metric.name, metric.kind, metric.value))
         .collect();
     let expected = [
         ("counter", MetricKind::Counter, 10),
         ("gauge", MetricKind::Gauge, 7),
-        ("histogram", MetricKind::Histogram, 10),
+        ("histogram", MetricKind::Histogram, 0),
     ];
     assert_eq!(
         values,

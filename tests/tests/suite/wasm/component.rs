@@ -1,20 +1,14 @@
 //! Components in the running gateway.
 
+use super::built::built;
 use super::guest::Folder;
-use std::path::Path;
 use std::sync::OnceLock;
 use tidegate_tests::{Answer, Gateway, Request, Upstream};
 
 /// The guest that does what its configuration names.
 fn guest() -> &'static [u8] {
     static GUEST: OnceLock<Vec<u8>> = OnceLock::new();
-    GUEST.get_or_init(|| {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gateway/wasm/tests/guests/component");
-        let test = std::env::current_exe().unwrap();
-        let target = test.ancestors().nth(3).unwrap().join("filters");
-        let built = tidegate_filter_build::build(&package, Some(&target));
-        std::fs::read(&built.unwrap_or_else(|error| panic!("{error}"))[0]).unwrap()
-    })
+    GUEST.get_or_init(|| std::fs::read(&built("../gateway/wasm/tests/guests/component")[0]).unwrap())
 }
 
 /// Everything is granted.

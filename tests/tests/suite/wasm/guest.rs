@@ -4,24 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use tempfile::TempDir;
 use tidegate_tests::gateway::Builder;
-
-/// Host functions with the number of their parameters; all give a status.
-const IMPORTS: [(&str, usize); 14] = [
-    ("add_header_map_value", 5),
-    ("remove_header_map_value", 3),
-    ("get_header_map_value", 5),
-    ("get_buffer_bytes", 5),
-    ("set_buffer_bytes", 5),
-    ("send_local_response", 8),
-    ("http_call", 10),
-    ("continue_stream", 1),
-    ("get_configuration", 2),
-    ("set_effective_context", 1),
-    ("get_status", 3),
-    ("grpc_call", 12),
-    ("grpc_stream", 9),
-    ("grpc_send", 4),
-];
+use tidegate_wasm::testing::HOST_FUNCTIONS;
 
 /// Where results of host calls go, as two arguments, and what is there.
 pub(super) const OUT: &str = "(i32.const 16) (i32.const 20)";
@@ -33,6 +16,10 @@ pub(super) struct Guest {
     body: String,
     data: String,
     used: usize,
+    /// The version that it declares; the newest if it is empty.
+    abi: &'static str,
+    /// What the allocator does before anything else.
+    allocating: &'static str,
 }
 
 impl Guest {
@@ -101,26 +88,43 @@ impl Guest {
         self
     }
 
+    /// Declares another version, such as `0_1_0`.
+    pub(super) fn speaking(mut self, abi: &'static str) -> Self {
+        self.abi = abi;
+        self
+    }
+
+    /// Lets the allocator, whose parameter is `$n`, begin with some statements.
+    pub(super) fn allocating(mut self, statements: &'static str) -> Self {
+        self.allocating = statements;
+        self
+    }
+
     pub(super) fn module(&self) -> Vec<u8> {
-        let imports: String = IMPORTS
+        let abi = if self.abi.is_empty() { "0_2_1" } else { self.abi };
+        let imports: String = HOST_FUNCTIONS
             .iter()
-            .map(|(name, count)| {
-                let parameters = "(param i32)".repeat(*count);
+            .map(|(name, parameters)| {
+                let parameter = |kind| if kind == 'I' { "(param i64)" } else { "(param i32)" };
+                let parameters: String = parameters.chars().map(parameter).collect();
                 format!("(import \"env\" \"proxy_{name}\" (func ${name} {parameters} (result i32)))")
             })
             .collect();
         let text = format!(
-            r#"(module {imports} (memory (export "memory") 4) {} {}
+            r#"(module {imports}
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 4) {} {}
             (global $heap (mut i32) (i32.const 65536))
             (func (export "proxy_on_memory_allocate") (param $n i32) (result i32)
               (local $at i32)
+              {}
               (local.set $at (global.get $heap))
               (global.set $heap (i32.add (i32.const 65536)
                 (i32.rem_u (i32.sub (i32.add (global.get $heap) (local.get $n)) (i32.const 65536)) (i32.const 100000))))
               (local.get $at))
-            (func (export "proxy_abi_version_0_2_1"))
+            (func (export "proxy_abi_version_{abi}"))
             (func $ok (param $status i32) (if (local.get $status) (then (unreachable)))))"#,
-            self.data, self.body
+            self.data, self.body, self.allocating
         );
         wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
@@ -167,7 +171,7 @@ impl Folder {
         std::fs::rename(temporary, self.path().join(name)).unwrap();
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 

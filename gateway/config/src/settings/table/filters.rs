@@ -18,6 +18,10 @@ settings_group! {
         /// `off` anywhere allows none.
         wasm_filters: Vec<String> = list("bundled,user", "names of filters");
 
+        /// More folders whose modules an attachment may name by their absolute path (`tidegate: {module: ...}`); below
+        /// `wasm_filters_path` it may name any.
+        wasm_module_folders: Vec<PathBuf> = list("", "paths of folders");
+
         /// Hosts that filters may call beside Upstreams and Services by their names: `HOST`, `HOST:PORT`, or `*` for
         /// all. Over TLS (`:scheme: https`) their certificates are always verified, by `trusted_certificates`.
         wasm_callout_hosts: Vec<String> = list("", "hosts");

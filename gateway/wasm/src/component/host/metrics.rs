@@ -1,15 +1,15 @@
-//! Metrics that a filter defines. Each combination of label values is a metric of its own, `name{label="value"}`.
+//! Metrics that a filter defines. Each combination of label values is a series of its own.
 
 use crate::component::bindings::metrics::{HostCounter, HostGauge, HostHistogram};
 use crate::component::handles::{Counter, Family, Gauge, Histogram};
 use crate::component::state::State;
 use crate::host::metrics::{DefineError, Metric, MetricKind};
-use std::fmt::Write;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime::{Error, Result};
 
 const MAX_NAME: usize = 256;
+const MAX_BUCKETS: usize = 64;
 
 impl State {
     fn family(&self, name: String, labels: Vec<String>) -> Result<Family> {
@@ -21,6 +21,7 @@ impl State {
         Ok(Family {
             name,
             labels,
+            bounds: Vec::new(),
             last: None,
         })
     }
@@ -45,20 +46,19 @@ fn metric(
             family.labels.len()
         )));
     }
-    let mut name = family.name.clone();
-    for (index, (label, value)) in family.labels.iter().zip(&values).enumerate() {
-        let separator = if index == 0 { '{' } else { ',' };
-        // Writing to a string does not fail.
-        let _ = write!(name, "{separator}{label}={value:?}");
-    }
-    if !values.is_empty() {
-        name.push('}');
-    }
-    let defined =
-        generation
-            .host
-            .metrics
-            .define(&generation.name, &name, kind, generation.options.max_metrics);
+    let labels = family
+        .labels
+        .iter()
+        .cloned()
+        .zip(values.iter().cloned())
+        .collect();
+    let name = family.name.as_str();
+    let defined = generation.host.metrics.define_labelled(
+        &generation.name,
+        (name, labels),
+        (kind, &family.bounds),
+        generation.options.max_metrics,
+    );
     let metric = defined.map_err(|error| {
         Error::msg(match error {
             DefineError::OtherKind => format!("the metric `{name}` is of another kind"),
@@ -67,13 +67,6 @@ fn metric(
     })?;
     family.last = Some((values, Arc::clone(&metric)));
     Ok(metric)
-}
-
-fn clamped(value: f64) -> i64 {
-    #[allow(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
-    {
-        value.round() as i64
-    }
 }
 
 impl HostCounter for State {
@@ -120,15 +113,25 @@ impl HostGauge for State {
 }
 
 impl HostHistogram for State {
-    /// Buckets are powers of two, whatever the filter asks for.
-    fn new(&mut self, name: String, _: Vec<f64>, labels: Vec<String>) -> Result<Resource<Histogram>> {
-        let family = self.family(name, labels)?;
+    /// Without buckets they are powers of two.
+    fn new(&mut self, name: String, buckets: Vec<f64>, labels: Vec<String>) -> Result<Resource<Histogram>> {
+        let mut family = self.family(name, labels)?;
+        let are_bounds = buckets.len() <= MAX_BUCKETS
+            && buckets.iter().all(|bound| bound.is_finite())
+            && buckets.is_sorted_by(|one, next| one < next);
+        if !are_bounds {
+            return Err(Error::msg(format!(
+                "the buckets of `{}` are not at most {MAX_BUCKETS} ascending numbers",
+                family.name
+            )));
+        }
+        family.bounds = buckets;
         Ok(self.table.push(Histogram(family))?)
     }
 
     fn observe(&mut self, histogram: Resource<Histogram>, value: f64, values: Vec<String>) -> Result<()> {
         let family = &mut self.table.get_mut(&histogram)?.0;
-        metric(&self.generation, family, MetricKind::Histogram, values)?.record(clamped(value));
+        metric(&self.generation, family, MetricKind::Histogram, values)?.observe(value);
         Ok(())
     }
 

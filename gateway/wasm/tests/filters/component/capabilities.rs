@@ -1,6 +1,6 @@
 //! What is granted and what is not.
 
-use super::{filter, filter_with, granted, run};
+use super::{filter, filter_with, granted};
 use crate::support::{World, drive, fine, sent};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -55,10 +55,23 @@ fn a_store_counts_compares_and_expires() {
 }
 
 #[test]
-fn a_secret_cannot_be_asked_for_and_says_so() {
-    let outcome = fine(run(&json!({ "request": "secret" }), |drive| drive));
-    let secret = sent(&outcome, "x-secret").expect("an answer");
-    assert!(secret.contains("Failure::Other"), "{secret}");
+fn a_secret_is_read_by_a_reference_that_is_granted() {
+    let granted = |reference: &str| FilterOptions {
+        secrets: [(reference.to_owned(), "open sesame".to_owned())]
+            .into_iter()
+            .collect(),
+        ..FilterOptions::default()
+    };
+    let world = World::new();
+    let plan = json!({ "request": "secret" });
+    for (reference, expected) in [
+        ("{vault://env/x}", "Ok(\"open sesame\")"),
+        ("{vault://env/y}", "Err(Failure::Denied)"),
+    ] {
+        let filter = filter_with(&world, &plan, granted(reference));
+        let outcome = fine(drive(&filter, |drive| drive));
+        assert_eq!(sent(&outcome, "x-secret"), Some(expected), "{reference}");
+    }
 }
 
 #[test]
@@ -72,12 +85,17 @@ fn metrics_are_one_per_combination_of_labels() {
         .iter()
         .map(|metric| (metric.name.as_str(), metric.kind, metric.value))
         .collect();
+    let expected = [
+        ("level", MetricKind::Gauge, -7),
+        ("seen", MetricKind::Counter, 4),
+        ("size", MetricKind::Histogram, 0),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(metrics[1].labels, [("kind".to_owned(), "a".to_owned())]);
+    let observed = metrics[2].observed.as_ref().expect("observations");
     assert_eq!(
-        found,
-        [
-            ("level", MetricKind::Gauge, -7),
-            ("seen{kind=\"a\"}", MetricKind::Counter, 4),
-            ("size", MetricKind::Histogram, 8),
-        ]
+        (&observed.bounds[..], &observed.cumulative[..]),
+        (&[1.0][..], &[0, 2][..])
     );
+    assert!((observed.sum - 7.2).abs() < 1e-9);
 }
