@@ -20,8 +20,10 @@
 //! - Failure policy, deadlines and the wait for a paused filter are the filter's own: the runner sees
 //!   [`Flow::Fail`] only when the exchange has to end.
 
+mod hints;
 mod outbound;
 
+pub use hints::Hints;
 pub use outbound::{
     NoOutbound, Outbound, OutboundCall, OutboundError, OutboundEvent, OutboundResponse, OutboundSender,
     OutboundStream,
@@ -70,6 +72,9 @@ pub trait Filter: Send + Sync + 'static {
     /// When no instance can be had and the failure policy is `closed`.
     fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>>;
 
+    /// [`Filter::start`] comes soon on this thread: what it will touch may be fetched.
+    fn prepare(&self) {}
+
     /// Whether it is not there at all, so that requests that need it fail: the gateway is not ready.
     fn is_absent(&self) -> bool {
         false
@@ -93,6 +98,11 @@ pub trait FilterRun {
     fn body(&mut self, x: &mut Exchange, direction: Direction, chunk: Bytes, end_of_stream: bool) -> Flow;
     /// Trailers of a message, after its last body bytes.
     fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow;
+
+    /// What the next call will touch. Asked once, after the start.
+    fn hints(&self) -> Hints {
+        Hints::default()
+    }
 
     /// Whether [`FilterRun::poll_event`] may have something to tell before the next call. Asked after each call and each
     /// event.

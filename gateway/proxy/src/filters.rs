@@ -18,6 +18,7 @@ pub(crate) use exchange::run_filtered;
 
 use crate::bodies::{UpstreamResponse, UpstreamStream};
 use lane::Lane;
+use tidegate_plugin::filter::Hints;
 use tidegate_plugin::{Direction, Exchange, FilterFault, FilterNeeds, FilterRun, Reply};
 
 /// The filters of one exchange, with what is on its way through them.
@@ -45,6 +46,7 @@ struct Slot {
     has_seen_request: bool,
     /// As it last said.
     listens: bool,
+    hints: Hints,
 }
 
 /// How a filter ends an exchange.
@@ -82,7 +84,11 @@ impl Filters {
 
     /// The end of every filter's part.
     pub(crate) fn finish(mut self, x: &mut Exchange) {
-        for slot in std::mem::take(&mut self.slots) {
+        let mut slots = std::mem::take(&mut self.slots).into_iter();
+        while let Some(slot) = slots.next() {
+            if let Some(next) = slots.as_slice().first() {
+                next.hints.fetch();
+            }
             slot.run.finish(x);
         }
     }

@@ -345,6 +345,12 @@ impl Filter for WasmFilter {
         }
     }
 
+    fn prepare(&self) {
+        if let Front::Module(bound) = &self.front {
+            WorkerPool::<ModuleVm>::of(bound).prepare();
+        }
+    }
+
     fn start(&self, x: &mut Exchange) -> Result<Option<Box<dyn FilterRun>>, Box<FilterFault>> {
         if self.generation.options.background_only {
             return Ok(None);

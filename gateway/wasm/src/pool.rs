@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread::LocalKey;
 use std::time::{Duration, Instant};
+use tidegate_plugin::filter::Hints;
 
 /// A front end's instance, as pools keep it.
 pub(crate) trait Vm: Clone + 'static {
@@ -28,6 +29,10 @@ pub(crate) trait Vm: Clone + 'static {
     fn wear(&self) -> Option<Wear>;
     /// What the last exchange left behind goes.
     fn clean(&self);
+    /// Adds what the next call will touch.
+    fn hints(&self, hints: Hints) -> Hints {
+        hints
+    }
     /// The guest is told that it ends, as far as it can be.
     fn shut_down(&self);
     /// All pools of this thread.
@@ -128,6 +133,13 @@ impl<V: Vm> WorkerPool<V> {
             pool: Rc::clone(self),
             vm,
         })
+    }
+
+    /// Fetches the instance that [`WorkerPool::lease`] will give.
+    pub(crate) fn prepare(&self) {
+        if let Some(vm) = self.free.borrow().last() {
+            vm.hints(Hints::default()).fetch();
+        }
     }
 
     pub(crate) fn boot(&self) -> Result<V, NoInstance> {

@@ -8,7 +8,7 @@ use crate::abi::instance::{Instance, ModuleVm};
 use crate::abi::state::{Head, Lane};
 use crate::failure::Failure;
 use crate::options::{HeadersPause, Isolation};
-use crate::pool::{Lease, WorkerPool};
+use crate::pool::{Lease, Vm, WorkerPool};
 use bytes::Bytes;
 pub(crate) use calls::{Calls, deliver};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tidegate_plugin::filter::Hints;
 use tidegate_plugin::{Direction, Exchange, FilterEvent, FilterFault, FilterRun, Flow, Hold};
 use tokio::time::Sleep;
 
@@ -400,6 +401,14 @@ impl FilterRun for Run {
         self.drive(x, (direction, Part::Trailers), |vm, id, x| {
             vm.trailers(id, direction, x)
         })
+    }
+
+    fn hints(&self) -> Hints {
+        let hints = Hints::default().with(std::ptr::from_ref(self), size_of::<Self>());
+        match &self.lease {
+            Some(lease) => lease.vm().hints(hints),
+            None => hints,
+        }
     }
 
     fn listens(&self) -> bool {

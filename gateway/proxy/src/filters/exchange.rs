@@ -58,15 +58,19 @@ impl Flow {
         let mut slots = Vec::new();
         let mut outcome = Ok(());
         // Those of consumers were chosen with the plugins; they come last.
-        for index in of_scopes.chain(&self.selected) {
-            let Some((instance, filter)) = snapshot
-                .instance(*index)
-                .and_then(|instance| Some((instance, instance.filter.as_ref()?)))
-            else {
-                continue;
-            };
+        let mut filters = of_scopes.chain(&self.selected).filter_map(|index| {
+            let instance = snapshot.instance(*index)?;
+            Some((instance, instance.filter.as_ref()?))
+        });
+        let mut next = filters.next();
+        while let Some((instance, filter)) = next {
+            next = filters.next();
+            if let Some((_, filter)) = next {
+                filter.prepare();
+            }
             match filter.start(&mut self.x) {
                 Ok(Some(run)) => slots.push(Slot {
+                    hints: run.hints(),
                     run,
                     needs: instance.filter_needs,
                     has_seen_request: false,

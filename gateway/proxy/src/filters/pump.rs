@@ -236,7 +236,12 @@ impl Filters {
         direction: Direction,
         mut part: Part,
     ) -> Result<(), End> {
-        while let Some(next) = self.deliver(x, place, direction, part)? {
+        self.fetch(place);
+        loop {
+            self.fetch(place + 1);
+            let Some(next) = self.deliver(x, place, direction, part)? else {
+                break;
+            };
             place += 1;
             match self.lane(direction).put_unless_free(place, next) {
                 Some(next) => part = next,
@@ -244,6 +249,12 @@ impl Filters {
             }
         }
         Ok(())
+    }
+
+    fn fetch(&self, place: usize) {
+        if let Some(slot) = self.slots.get(place) {
+            slot.hints.fetch();
+        }
     }
 
     /// Gives the part that goes on in its place, if there is exactly one.
@@ -331,12 +342,7 @@ impl Filters {
     }
 }
 
-fn wants(
-    needs: FilterNeeds,
-    has_seen_request: bool,
-    direction: Direction,
-    part: &Part,
-) -> bool {
+fn wants(needs: FilterNeeds, has_seen_request: bool, direction: Direction, part: &Part) -> bool {
     match (direction, part) {
         (Direction::Request, Part::Body { .. }) => needs.request_body,
         (Direction::Request, Part::Trailers(_)) => needs.request_trailers,

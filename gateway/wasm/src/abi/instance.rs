@@ -17,6 +17,7 @@ use exports::Exports;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use tidegate_plugin::filter::Hints;
 use tidegate_plugin::{Direction, Exchange};
 use wasmtime::Store;
 
@@ -31,13 +32,29 @@ pub(crate) struct Instance {
     pub(crate) born: Instant,
     /// Exchanges that it took part in.
     pub(crate) uses: u32,
+    /// Addresses of the store's data, of what the engine keeps of the instance, and in its memory.
+    touched: [*const u8; 3],
 }
+
+/// What a callback touches of the store's data, and of what the engine keeps of an instance.
+const STATE_BYTES: usize = 640;
+const CODE_BYTES: usize = 256;
 
 type Called<T> = Result<T, Failure>;
 
 impl Instance {
     pub(crate) fn state(&mut self) -> &mut State {
         self.store.data_mut()
+    }
+
+    /// Adds what the next callback will touch.
+    pub(crate) fn hints(&self, hints: Hints) -> Hints {
+        let [state, code, memory] = self.touched;
+        let hints = hints.with(state, STATE_BYTES).with(code, CODE_BYTES);
+        match self.uses {
+            0 => hints,
+            _ => hints.with(memory.wrapping_add(self.store.data().last_key as usize), 1),
+        }
     }
 
     /// Runs `call` in the guest for a context, within the deadline of callbacks.

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) streams: SmallVec<[Stream; 1]>,
     /// The guest asked for something that the run has to see to: an answer, a reset, to go on, a call.
     pub(crate) asks: bool,
+    /// Where in its memory the guest had the last name of a header that it set: mostly a constant, so the next is near.
+    pub(crate) last_key: u32,
     /// The plugin context.
     pub(crate) root: u32,
     /// The context that host calls act on.

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tidegate_plugin::filter::Hints;
 use tidegate_plugin::{Direction, Exchange, Filter, FilterEvent, FilterFault, FilterNeeds, FilterRun, Flow};
 
 /// Callbacks in the order in which they came, each with its time.
@@ -66,6 +67,10 @@ impl FilterRun for TimedRun {
     fn trailers(&mut self, x: &mut Exchange, direction: Direction, trailers: HeaderMap) -> Flow {
         let name = of(direction, ["request trailers", "response trailers"]);
         note(&self.times, name, || self.run.trailers(x, direction, trailers))
+    }
+
+    fn hints(&self) -> Hints {
+        self.run.hints()
     }
 
     fn listens(&self) -> bool {

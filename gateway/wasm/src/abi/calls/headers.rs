@@ -67,6 +67,7 @@ pub(crate) fn replace(guest: &mut Guest<'_, '_>, map: i32, key: Span, value: Spa
 
 fn put(guest: &mut Guest<'_, '_>, map: i32, key: Span, value: Span, replaces: bool) -> Answer {
     let (memory, state) = guest.parts();
+    state.last_key = key.start;
     let (key, value) = (key.of(memory)?, value.of(memory)?);
     let (max_headers, max_bytes) = bounds(state);
     let done = maps::write(state, map, |mut map| {

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use tidegate_plugin::Direction;
 use wasmtime::{Memory, Store, TypedFunc};
 
 const ROOT: u32 = 1;
@@ -38,6 +39,7 @@ impl State {
             meter: Meter::new(generation.options.boot_deadline_ms),
             streams: SmallVec::new(),
             asks: false,
+            last_key: 0,
             root: ROOT,
             current: ROOT,
             moment: Moment::Start,
@@ -92,10 +94,26 @@ impl Instance {
             is_poisoned: false,
             born: Instant::now(),
             uses: 0,
+            touched: [std::ptr::null(); 3],
         };
         booted.start(instance, memory, allocator)?;
         booted.configure()?;
+        booted.touched = booted.find_touched(memory);
         Ok(booted)
+    }
+
+    fn find_touched(&mut self, memory: Option<Memory>) -> [*const u8; 3] {
+        let memory = memory.map(|memory| memory.data_ptr(&self.store).cast_const());
+        let code = self
+            .exports
+            .headers(Direction::Request)
+            .map(|headers| headers.address(&mut self.store));
+        let state = std::ptr::from_ref(self.store.data()).cast();
+        [
+            state,
+            code.unwrap_or(std::ptr::null()),
+            memory.unwrap_or(std::ptr::null()),
+        ]
     }
 
     fn start(

@@ -49,6 +49,15 @@ pub(super) enum Headers {
 }
 
 impl Headers {
+    /// Where the engine keeps the function.
+    pub(super) fn address(&self, store: &mut Store<State>) -> *const u8 {
+        let function = match self {
+            Self::Two(function) => function.func(),
+            Self::Three(function) => function.func(),
+        };
+        function.to_raw(store).cast_const().cast()
+    }
+
     pub(super) fn call(
         &self,
         store: &mut Store<State>,

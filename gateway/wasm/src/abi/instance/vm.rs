@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::LocalKey;
+use tidegate_plugin::filter::Hints;
 
 /// An instance that one exchange has, or all of a worker.
 pub(crate) type ModuleVm = Rc<RefCell<Instance>>;
@@ -46,6 +47,14 @@ impl Vm for ModuleVm {
 
     fn clean(&self) {
         self.borrow_mut().state().calls.clear();
+    }
+
+    fn hints(&self, hints: Hints) -> Hints {
+        let hints = hints.with(Self::as_ptr(self), size_of::<RefCell<Instance>>());
+        match self.try_borrow() {
+            Ok(instance) => instance.hints(hints),
+            Err(_) => hints,
+        }
     }
 
     fn shut_down(&self) {
