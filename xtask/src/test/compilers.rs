@@ -114,7 +114,8 @@ fn python() -> Result<()> {
     if !has_program("python3")
         || shell::output(Command::new("python3").args(["-c", "import ensurepip"])).is_err()
     {
-        shell::install(&[("python3", "python3"), ("", "python3-venv")])?;
+        // The second has no program of its own.
+        shell::install(&[("python3", "python3"), ("python3-venv", "python3-venv")])?;
     }
     println!("installing {}", wanted.trim());
     shell::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
