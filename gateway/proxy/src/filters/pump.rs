@@ -331,12 +331,7 @@ impl Filters {
     }
 }
 
-fn wants(
-    needs: FilterNeeds,
-    has_seen_request: bool,
-    direction: Direction,
-    part: &Part,
-) -> bool {
+fn wants(needs: FilterNeeds, has_seen_request: bool, direction: Direction, part: &Part) -> bool {
     match (direction, part) {
         (Direction::Request, Part::Body { .. }) => needs.request_body,
         (Direction::Request, Part::Trailers(_)) => needs.request_trailers,

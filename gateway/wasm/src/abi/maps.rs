@@ -3,10 +3,10 @@
 use super::names;
 use super::state::{Delivery, Head, Moment, State};
 use super::status::{Answer, Status};
+use crate::scope;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use crate::scope;
 use std::borrow::Cow;
 use tidegate_plugin::Exchange;
 

@@ -45,7 +45,11 @@ mod tests {
         for round in 0..3 {
             for number in 0..4 * PLACES {
                 let name = format!("x-{number}");
-                assert_eq!(parse(name.as_bytes()).expect("a name"), name.as_str(), "round {round}");
+                assert_eq!(
+                    parse(name.as_bytes()).expect("a name"),
+                    name.as_str(),
+                    "round {round}"
+                );
             }
         }
         assert_eq!(parse(b"X-Mixed").expect("a name"), "x-mixed");

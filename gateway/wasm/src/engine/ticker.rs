@@ -108,7 +108,10 @@ impl Ticker {
 
     /// Whether an engine is left.
     fn is_needed(&self) -> bool {
-        self.engines.lock().iter().any(|engine| engine.upgrade().is_some())
+        self.engines
+            .lock()
+            .iter()
+            .any(|engine| engine.upgrade().is_some())
     }
 
     /// Ticks since the start; moves only while a call takes long.

@@ -118,7 +118,11 @@ mod tests {
         );
         assert_eq!(
             found,
-            ["proxy_on_context_create", "proxy_on_request_body", "proxy_on_done"]
+            [
+                "proxy_on_context_create",
+                "proxy_on_request_body",
+                "proxy_on_done"
+            ]
         );
     }
 

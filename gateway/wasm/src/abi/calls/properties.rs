@@ -6,7 +6,6 @@ mod envoy;
 mod kong;
 
 use super::ineffective;
-use crate::scope;
 use crate::abi::guest::{Guest, Out, Span};
 use crate::abi::maps::Scratch;
 use crate::abi::pairs;
@@ -14,6 +13,7 @@ use crate::abi::state::State;
 use crate::abi::status::{Answer, Status};
 use crate::generation::Generation;
 use crate::options::PropertyEncoding;
+use crate::scope;
 use bytes::Bytes;
 use http::HeaderMap;
 use smallvec::SmallVec;
