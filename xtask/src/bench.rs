@@ -31,7 +31,7 @@ const MANY_ROUTES: usize = 10_000;
 type Scenario = fn(&Workdir) -> Result<Vec<Table>>;
 
 /// What can be measured.
-const SCENARIOS: [(&str, Scenario); 8] = [
+const SCENARIOS: [(&str, Scenario); 9] = [
     ("plain", plain),
     ("plugins", plugins),
     ("routes", routes),
@@ -40,6 +40,7 @@ const SCENARIOS: [(&str, Scenario); 8] = [
     ("start", start::run),
     ("reload", reload::run),
     ("wasm", wasm::run),
+    ("wasm-languages", wasm::languages::run),
 ];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: what the tests need, the binary, then every test once.
 
-mod compilers;
+pub(crate) mod compilers;
 
 use crate::shell::{self, cargo, target_dir};
 use anyhow::Result;
@@ -21,13 +21,17 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     tests
         .args(filter)
         .env("GATEWAY_TEST_BINARY", target_dir().join("debug/tidegate"))
+        .env("XDG_CACHE_HOME", target_dir().join("cache"))
         .env(LEFT_OUT, left_out.join(","));
     shell::run(&mut tests)?;
     if filter.is_empty() {
         println!("running the tests that want the machine for themselves");
         // The same features as above, so that nothing is compiled again.
         let mut alone = cargo(&["test", "--workspace", "--test", "suite", "--", "--ignored"]);
-        alone.env("GATEWAY_TEST_BINARY", target_dir().join("debug/tidegate"));
+        alone
+            .env("GATEWAY_TEST_BINARY", target_dir().join("debug/tidegate"))
+            .env("XDG_CACHE_HOME", target_dir().join("cache"))
+            .env(LEFT_OUT, left_out.join(","));
         shell::run(&mut alone)?;
     }
     for language in left_out {

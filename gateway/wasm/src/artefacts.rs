@@ -4,8 +4,8 @@
 //! each entry carries a MAC under a key kept beside it, and an entry that does not check is compiled anew, never loaded.
 
 mod mapped;
+mod personal;
 
-use crate::engine::FilterEngine;
 use hmac::{Hmac, Mac};
 use rustix::fs::Mode;
 use sha2::{Digest, Sha256};
@@ -122,7 +122,7 @@ impl ArtefactCache {
     /// When it does not compile. Trouble with the cache is logged and costs a compilation.
     pub(crate) fn artefact<A: Artefact>(
         &self,
-        engine: &FilterEngine,
+        engine: &Engine,
         wasm: &[u8],
         digest: &ModuleDigest,
     ) -> Result<(A, Origin), String> {
@@ -130,14 +130,14 @@ impl ArtefactCache {
         if let Some(code) = self.load(engine, &name) {
             return Ok((code, Origin::Cached));
         }
-        let code = A::compile(&engine.engine, wasm)?;
+        let code = A::compile(engine, wasm)?;
         if let Err(error) = self.store(&name, &code) {
             tracing::warn!(%error, "cannot keep a compiled filter");
         }
         Ok((code, Origin::Compiled))
     }
 
-    fn load<A: Artefact>(&self, engine: &FilterEngine, name: &str) -> Option<A> {
+    fn load<A: Artefact>(&self, engine: &Engine, name: &str) -> Option<A> {
         let mut file = File::open(self.directory.join(name)).ok()?;
         let is_ours = file
             .metadata()
@@ -150,7 +150,7 @@ impl ArtefactCache {
             );
             return None;
         }
-        match A::load(&engine.engine, file) {
+        match A::load(engine, file) {
             Ok(code) => Some(code),
             Err(error) => {
                 tracing::warn!(entry = name, %error, "a compiled filter in the cache does not load: compiled anew");
@@ -213,12 +213,9 @@ pub fn digest(wasm: &[u8]) -> ModuleDigest {
     Sha256::digest(wasm).into()
 }
 
-fn entry_name(engine: &FilterEngine, digest: &ModuleDigest) -> String {
+fn entry_name(engine: &Engine, digest: &ModuleDigest) -> String {
     let mut compatibility = DefaultHasher::new();
-    engine
-        .engine
-        .precompile_compatibility_hash()
-        .hash(&mut compatibility);
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
     let mut name = Sha256::new();
     name.update([FORMAT]);
     name.update(digest);

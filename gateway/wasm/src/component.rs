@@ -13,6 +13,7 @@
 pub(crate) mod background;
 mod bindings;
 mod call;
+mod demand;
 mod desk;
 mod handles;
 mod host;
@@ -26,6 +27,7 @@ mod state;
 mod vm;
 mod wasi;
 
+pub(crate) use demand::Demand;
 pub(crate) use linker::{BaseLinker, ComponentCode, FilterComponent, base as base_linker};
 pub(crate) use run::ComponentRun;
 pub(crate) use vm::ComponentVm;

@@ -4,6 +4,7 @@ mod circuit;
 
 pub(crate) use circuit::{Circuit, Passage};
 
+use crate::failure::BootError;
 use crate::host::data::SharedData;
 use crate::host::queues::Mailbox;
 use crate::host::{FailureKind, FilterHost};
@@ -134,6 +135,20 @@ impl Generation {
                     StatusCode::SERVICE_UNAVAILABLE,
                     None,
                     "all its instances are in use",
+                )
+            }
+            NoInstance::Boot(BootError::NoInstance(reason)) => {
+                if self.may_warn() {
+                    tracing::warn!(
+                        filter = &*self.name,
+                        reason,
+                        "there is no room for an instance of a filter"
+                    );
+                }
+                self.refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    None,
+                    "there is no room for an instance",
                 )
             }
             NoInstance::Boot(error) => {

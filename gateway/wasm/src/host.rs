@@ -7,7 +7,7 @@ pub(crate) mod queues;
 use crate::abi::linker;
 use crate::abi::state::State;
 use crate::component;
-use crate::engine::{EngineError, FilterEngine};
+use crate::engine::{EngineError, FilterEngine, Weight};
 use data::SharedData;
 use metrics::MetricTable;
 pub use metrics::{Count, Labels, MetricKind, MetricValue, Observed};
@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 use queues::Queues;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 use tidegate_plugin::services::Services;
-use wasmtime::Linker;
+use wasmtime::{Engine, Linker};
 
 /// Bounds that hold for all filters together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub struct FilterHost {
     pub(crate) memory_in_use: Arc<AtomicUsize>,
     pub(crate) totals: Totals,
     pub(crate) linker: Linker<State>,
-    pub(crate) component_linker: component::BaseLinker,
+    component_linker: component::BaseLinker,
+    heavy_linker: OnceLock<Result<component::BaseLinker, EngineError>>,
     pub(crate) started: Instant,
     data: Mutex<HashMap<Box<str>, Weak<SharedData>>>,
     failures: Mutex<VecDeque<FailureRecord>>,
@@ -158,11 +159,11 @@ impl FilterHost {
         limits: HostLimits,
     ) -> Result<Arc<Self>, EngineError> {
         let linker = linker::base(&engine.engine).map_err(|error| EngineError(error.to_string()))?;
-        let component_linker =
-            component::base_linker(&engine.engine).map_err(|error| EngineError(error.to_string()))?;
+        let component_linker = component_linker(&engine.engine)?;
         Ok(Arc::new(Self {
             linker,
             component_linker,
+            heavy_linker: OnceLock::new(),
             started: Instant::now(),
             engine,
             services,
@@ -181,6 +182,18 @@ impl FilterHost {
     #[must_use]
     pub const fn engine(&self) -> &FilterEngine {
         &self.engine
+    }
+
+    /// The host functions for components on the engine of a weight.
+    pub(crate) fn component_linker(&self, weight: Weight) -> Result<&component::BaseLinker, EngineError> {
+        match weight {
+            Weight::Light => Ok(&self.component_linker),
+            Weight::Heavy => self
+                .heavy_linker
+                .get_or_init(|| component_linker(self.engine.of(weight)?))
+                .as_ref()
+                .map_err(Clone::clone),
+        }
     }
 
     /// Counts since the start.
@@ -247,4 +260,8 @@ impl FilterHost {
         all.insert(vm_id.into(), Arc::downgrade(&data));
         data
     }
+}
+
+fn component_linker(engine: &Engine) -> Result<component::BaseLinker, EngineError> {
+    component::base_linker(engine).map_err(|error| EngineError(error.to_string()))
 }

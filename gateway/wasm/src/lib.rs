@@ -40,7 +40,7 @@ pub mod testing;
 pub use abi::choice::{UpstreamChoice, upstream_choice};
 pub use absent::AbsentFilters;
 pub use artefacts::{ArtefactCache, CacheError, ModuleDigest, Origin, digest};
-pub use engine::{Allocation, EngineError, EngineSettings, FilterEngine};
+pub use engine::{Allocation, EngineError, EngineSettings, FilterEngine, HeavySettings};
 pub use host::{
     Count, FailureKind, FailureRecord, FilterHost, HostLimits, Labels, MetricKind, MetricValue, Observed,
     Totals,

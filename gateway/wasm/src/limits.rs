@@ -1,5 +1,6 @@
 //! Bounds that the engine asks about while a guest runs.
 
+use crate::engine::Weight;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::ResourceLimiter;
@@ -11,13 +12,12 @@ pub(crate) struct Limiter {
     total: Arc<AtomicUsize>,
     max_total: usize,
     max_parts: usize,
+    max_table_elements: usize,
     pub(crate) denied: u32,
 }
 
 /// Instances and tables of the parts that a component is made of.
 const MAX_COMPONENT_PARTS: usize = 64;
-
-const MAX_TABLE_ELEMENTS: usize = 20_000;
 
 impl Limiter {
     pub(crate) fn new(max_memory: usize, total: Arc<AtomicUsize>, max_total: usize) -> Self {
@@ -27,14 +27,21 @@ impl Limiter {
             total,
             max_total,
             max_parts: 1,
+            max_table_elements: Weight::Light.max_table_elements(),
             denied: 0,
         }
     }
 
     /// For a component: several modules, of which one or few have a memory.
-    pub(crate) fn for_component(max_memory: usize, total: Arc<AtomicUsize>, max_total: usize) -> Self {
+    pub(crate) fn for_component(
+        weight: Weight,
+        max_memory: usize,
+        total: Arc<AtomicUsize>,
+        max_total: usize,
+    ) -> Self {
         let mut limiter = Self::new(max_memory, total, max_total);
         limiter.max_parts = MAX_COMPONENT_PARTS;
+        limiter.max_table_elements = weight.max_table_elements();
         limiter
     }
 
@@ -73,7 +80,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        Ok(desired <= self.max_table_elements)
     }
 
     fn instances(&self) -> usize {

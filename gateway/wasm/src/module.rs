@@ -4,11 +4,11 @@ mod sections;
 
 use crate::abi::linker;
 use crate::artefacts::{self, Artefact, ArtefactCache, ModuleDigest, Origin};
-use crate::component::FilterComponent;
-use crate::engine::FilterEngine;
+use crate::component::{Demand, FilterComponent};
+use crate::engine::{FilterEngine, Weight};
 use sections::Findings;
 use wasmtime::component::Component;
-use wasmtime::{ExternType, FuncType, Module, ModuleExport, ValType};
+use wasmtime::{Engine, ExternType, FuncType, Module, ModuleExport, ValType};
 
 /// What a filter speaks with its host: a version of the proxy-wasm ABI that a module declares, or of the component package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +50,8 @@ pub struct FilterModule {
     pub callbacks: Vec<&'static str>,
     /// Bytes of memory that an instance has at its start.
     pub initial_memory_bytes: u64,
+    /// Whether it is a component that brings a language's runtime, for which there are fewer and larger slots.
+    pub is_heavy: bool,
     /// Where its compiled form came from.
     pub origin: Origin,
 }
@@ -91,6 +93,8 @@ pub enum LoadError {
     UnknownImports(String),
     #[error("the component does not fit `tidegate:filter@0.1.0`: {0}")]
     World(String),
+    #[error("the component fits into no slot of this gateway: {0}")]
+    NoEngine(String),
     #[error("WebAssembly version {0} is not supported, only 1")]
     Version(u32),
     #[error("the module is broken: {0}")]
@@ -201,7 +205,8 @@ impl FilterModule {
         (wasm, digest): (&[u8], ModuleDigest),
         limits: ModuleLimits,
     ) -> Result<Self, LoadError> {
-        let (module, origin) = compiled::<Module>(engine, cache, (wasm, digest))?;
+        let (module, origin) =
+            compiled::<Module>(&engine.engine, cache, (wasm, digest)).map_err(LoadError::Broken)?;
         let abi = abi_version(&module)?;
         let initial_memory_bytes = check_memory(&module, limits)?;
         check_imports(&module)?;
@@ -217,6 +222,7 @@ impl FilterModule {
             unknown_imports: linker::unknown(&module),
             callbacks,
             initial_memory_bytes,
+            is_heavy: false,
             origin,
             code: Code::Module(Box::new(CoreModule {
                 exports: called(&module, &findings),
@@ -232,8 +238,9 @@ impl FilterModule {
         cache: Option<&ArtefactCache>,
         (wasm, digest): (&[u8], ModuleDigest),
     ) -> Result<Self, LoadError> {
-        let (component, origin) = compiled::<Component>(engine, cache, (wasm, digest))?;
-        let component = FilterComponent::check(component)?;
+        let demand = Demand::of(wasm).map_err(|error| LoadError::Broken(error.to_string()))?;
+        let (component, origin, weight) = fitting(engine, cache, (wasm, digest), &demand)?;
+        let component = FilterComponent::check(component, weight)?;
         Ok(Self {
             digest,
             size: wasm.len(),
@@ -242,6 +249,7 @@ impl FilterModule {
             unknown_imports: Vec::new(),
             callbacks: component.phases.names().collect(),
             initial_memory_bytes: component.initial_memory_bytes(),
+            is_heavy: weight == Weight::Heavy,
             origin,
             code: Code::Component(component),
         })
@@ -277,15 +285,37 @@ impl FilterModule {
 }
 
 fn compiled<A: Artefact>(
+    engine: &Engine,
+    cache: Option<&ArtefactCache>,
+    (wasm, digest): (&[u8], ModuleDigest),
+) -> Result<(A, Origin), String> {
+    match cache {
+        Some(cache) => cache.artefact(engine, wasm, &digest),
+        None => A::compile(engine, wasm).map(|code| (code, Origin::Compiled)),
+    }
+}
+
+/// A component, compiled for the engine into whose slots it fits. What it declares tells mostly; an engine that knows it
+/// better when it has compiled it has the last word.
+fn fitting(
     engine: &FilterEngine,
     cache: Option<&ArtefactCache>,
     (wasm, digest): (&[u8], ModuleDigest),
-) -> Result<(A, Origin), LoadError> {
-    let compiled = match cache {
-        Some(cache) => cache.artefact(engine, wasm, &digest),
-        None => A::compile(&engine.engine, wasm).map(|code| (code, Origin::Compiled)),
-    };
-    compiled.map_err(LoadError::Broken)
+    demand: &Demand,
+) -> Result<(Component, Origin, Weight), LoadError> {
+    if Weight::of(demand) == Weight::Light
+        && let Ok((component, origin)) = compiled(&engine.engine, cache, (wasm, digest))
+    {
+        return Ok((component, origin, Weight::Light));
+    }
+    if let Some(excess) = engine.settings().heavy.excess(demand) {
+        return Err(LoadError::NoEngine(excess));
+    }
+    let heavy = engine
+        .of(Weight::Heavy)
+        .map_err(|error| LoadError::Start(error.to_string()))?;
+    let (component, origin) = compiled(heavy, cache, (wasm, digest)).map_err(LoadError::Broken)?;
+    Ok((component, origin, Weight::Heavy))
 }
 
 fn check_preamble(wasm: &[u8], limits: ModuleLimits) -> Result<Preamble, LoadError> {

@@ -1,8 +1,9 @@
 //! Compiles filters to WebAssembly: those in Rust with cargo, those in C with clang or zig, those in AssemblyScript with
-//! asc. What is in the folder of a project tells its language.
+//! asc, those in JavaScript with componentize-js, those in Python with componentize-py. What is in the folder of a project
+//! tells its language.
 //!
-//! A package makes a proxy-wasm module, or a component if its manifest says `component = true` under
-//! `[package.metadata.tidegate]`; a workspace may have both.
+//! A package in Rust makes a proxy-wasm module, or a component if its manifest says `component = true` under
+//! `[package.metadata.tidegate]`; a workspace may have both. JavaScript and Python make components.
 //!
 //! ```no_run
 //! let built = tidegate_filter_build::build(std::path::Path::new("my-filter"), None)?;
@@ -14,8 +15,12 @@
 
 mod assemblyscript;
 mod c;
+mod javascript;
+mod npm;
+mod python;
 mod rust;
 mod tools;
+mod world;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +38,7 @@ pub const META: &str = "filter.meta.json";
 pub enum BuildError {
     /// Nothing in the folder tells a language.
     #[error(
-        "{} is no project of a filter: it has neither Cargo.toml (Rust) nor filter.c (C) nor package.json (AssemblyScript)",
+        "{} is no project of a filter: it has neither Cargo.toml (Rust) nor filter.c (C) nor filter.py (Python), nor a package.json that asks for `assemblyscript` or `@bytecodealliance/componentize-js`",
         .0.display()
     )]
     NoProject(PathBuf),
@@ -76,7 +81,7 @@ pub enum BuildError {
     #[error("{0} builds no module: its Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`")]
     NoModule(PathBuf),
     /// A file cannot be put in its place.
-    #[error("cannot copy {}: {error}", file.display())]
+    #[error("cannot write {}: {error}", file.display())]
     Copy {
         /// The file.
         file: PathBuf,
@@ -94,8 +99,13 @@ pub enum Language {
     /// With a `filter.c`; other C files beside it are part of the filter, and `compile_flags.txt` has more flags for the
     /// compiler, one a line.
     C,
-    /// With a `package.json`, and an `asconfig.json` that names the entry and the options.
+    /// With a `package.json` that asks for `assemblyscript`, and an `asconfig.json` that names the entry and the options.
     AssemblyScript,
+    /// With a `package.json` that asks for `@bytecodealliance/componentize-js` and names the module of the filter as
+    /// `main`, and a `world.wit` that names its phases.
+    JavaScript,
+    /// With a `filter.py`, and a `world.wit` that names its phases.
+    Python,
 }
 
 impl Language {
@@ -111,10 +121,19 @@ impl Language {
         let markers = [
             ("Cargo.toml", Self::Rust),
             (c::MAIN, Self::C),
-            (assemblyscript::MANIFEST, Self::AssemblyScript),
+            (python::MAIN, Self::Python),
         ];
         let found = markers.iter().find(|(file, _)| folder.join(file).is_file());
-        found.map(|(_, language)| *language)
+        let packages = [
+            (assemblyscript::PACKAGE, Self::AssemblyScript),
+            (javascript::PACKAGE, Self::JavaScript),
+        ];
+        let asked_for = || {
+            packages
+                .iter()
+                .find(|(package, _)| npm::asks_for(folder, package))
+        };
+        found.or_else(asked_for).map(|(_, language)| *language)
     }
 }
 
@@ -126,7 +145,7 @@ struct Built {
 }
 
 /// Compiles the project in `folder` for release, and gives its modules by name. A package's [`META`] is put beside its
-/// module as `<module>.meta.json`. Modules have the name of the package, or of the folder in C, with `_` for `-`.
+/// module as `<module>.meta.json`. Modules have the name of the package, or of the folder in C and Python, with `_` for `-`.
 ///
 /// For Rust the target is added by rustup where it is missing, and flags for another compilation (`RUSTFLAGS`) are left
 /// out, so that those of the project hold. `target_folder` is where the compilers keep their work; `None`: where the
@@ -139,6 +158,8 @@ pub fn build(folder: &Path, target_folder: Option<&Path>) -> Result<Vec<PathBuf>
         Some(Language::Rust) => rust::build(folder, target_folder)?,
         Some(Language::C) => vec![c::build(folder, target_folder)?],
         Some(Language::AssemblyScript) => vec![assemblyscript::build(folder, target_folder)?],
+        Some(Language::JavaScript) => vec![javascript::build(folder, target_folder)?],
+        Some(Language::Python) => vec![python::build(folder, target_folder)?],
         None => return Err(BuildError::NoProject(folder.to_path_buf())),
     };
     for Built { module, package } in &built {
@@ -175,15 +196,19 @@ pub fn install(module: &Path, folder: &Path) -> Result<PathBuf, BuildError> {
     Ok(place)
 }
 
-/// By a new file that takes the place of the old: a gateway that watches it never sees half of it.
 fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
+    replace(to, |half| std::fs::copy(from, half).map(drop))
+}
+
+/// By a new file that takes the place of the old: a gateway that watches it never sees half of it.
+fn replace(to: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BuildError> {
     // One of its own for each copy: tests of a project build it at the same time.
     static COPIES: AtomicU64 = AtomicU64::new(0);
     let number = COPIES.fetch_add(1, Ordering::Relaxed);
     let half = to.with_extension(format!("{}-{number}.part", std::process::id()));
-    let copied = std::fs::copy(from, &half).and_then(|_| std::fs::rename(&half, to));
-    copied.map_err(|error| BuildError::Copy {
-        file: from.to_path_buf(),
+    let written = write(&half).and_then(|()| std::fs::rename(&half, to));
+    written.map_err(|error| BuildError::Copy {
+        file: to.to_path_buf(),
         error,
     })
 }
@@ -211,7 +236,7 @@ mod tests {
     fn a_folder_without_a_project_is_no_filter() {
         let folder = tempfile::tempdir().unwrap();
         let error = build(folder.path(), None).unwrap_err().to_string();
-        for file in ["Cargo.toml", "filter.c", "package.json"] {
+        for file in ["Cargo.toml", "filter.c", "filter.py", "package.json"] {
             assert!(error.contains(file), "{error}");
         }
     }

@@ -43,6 +43,7 @@ impl std::error::Error for ConfigError {}
 /// ```
 /// let error = tidegate_sdk_component::parse::<Vec<u8>>("[1, 300]").unwrap_err();
 /// assert!(error.to_string().starts_with("`[1]`: invalid value"));
+/// assert!(tidegate_sdk_component::parse::<Vec<u8>>("[1] x").is_err());
 /// ```
 ///
 /// # Errors
@@ -50,9 +51,12 @@ impl std::error::Error for ConfigError {}
 pub fn parse<C: DeserializeOwned>(text: &str) -> Result<C, ConfigError> {
     let text = if text.trim().is_empty() { "null" } else { text };
     let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let config = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let member = if path == "." { String::new() } else { path };
         ConfigError::new(member, error.inner().to_string())
-    })
+    })?;
+    json.end()
+        .map_err(|error| ConfigError::new("", error.to_string()))?;
+    Ok(config)
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tidegate_plugin::services::{Clock, Services};
 use tidegate_plugin::{BuildError, Filter};
 use tidegate_wasm::{
-    EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule, FilterOptions,
-    HostLimits, ModuleLimits, WasmFilter,
+    ArtefactCache, EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule,
+    FilterOptions, HostLimits, ModuleLimits, WasmFilter,
 };
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, LocalSet};
@@ -142,7 +142,9 @@ impl Harness {
         let engine = FilterEngine::new(settings).map_err(|error| host_error(&error))?;
         let host = FilterHost::new(engine, Arc::new(services), HostLimits::default())
             .map_err(|error| host_error(&error))?;
-        let module = FilterModule::load(host.engine(), None, wasm, ModuleLimits::default());
+        // Large ones take seconds to compile.
+        let cache = ArtefactCache::of_user();
+        let module = FilterModule::load(host.engine(), cache.as_ref(), wasm, ModuleLimits::default());
         let module = module.map_err(|error| HarnessError::Load {
             name: name.to_owned(),
             reason: error.to_string(),

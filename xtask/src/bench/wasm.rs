@@ -1,5 +1,6 @@
 //! What Wasm filters cost: per request and filter, by isolation and language, and while a module is replaced.
 
+pub(crate) mod languages;
 mod swap;
 
 use super::load::Ask;

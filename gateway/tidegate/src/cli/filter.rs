@@ -26,7 +26,7 @@ pub(super) struct FilterArguments {
 enum FilterCommand {
     /// Make a project with a filter that builds and a test of it
     New(NewArguments),
-    /// Compile the filters of a project in Rust, AssemblyScript or C
+    /// Compile the filters of a project, in whatever language it is written
     Build(BuildArguments),
     /// Show what a module is, what it asks for and what the gateway grants
     Inspect(InspectArguments),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::EngineSettings;
+use crate::engine::{EngineSettings, FilterEngine};
 use std::os::unix::fs::PermissionsExt;
 
 struct Bench {
@@ -33,7 +33,7 @@ impl Bench {
     fn origin(&self) -> Origin {
         let (module, origin) = self
             .cache()
-            .artefact::<Module>(&self.engine, &self.wasm, &digest(&self.wasm))
+            .artefact::<Module>(&self.engine.engine, &self.wasm, &digest(&self.wasm))
             .expect("a module");
         assert!(
             module.get_export("f").is_some(),

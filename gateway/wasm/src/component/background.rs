@@ -7,8 +7,10 @@ use super::linker::ComponentCode;
 use super::phases::Phase;
 use super::vm::ComponentVm;
 use crate::background::report;
+use crate::engine::Weight;
 use crate::generation::Bound;
 use crate::host::FailureKind;
+use crate::options::Isolation;
 use crate::pool::WorkerPool;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -25,6 +27,7 @@ const MIN_TICK: Duration = Duration::from_millis(10);
 pub(crate) async fn drive(bound: Arc<Bound<ComponentCode>>, worker: usize) {
     let options = &bound.generation.options;
     let pool = WorkerPool::<ComponentVm>::of(&bound);
+    make_ready(&pool, &bound.code);
     let is_elected = worker == 0 || options.tick_per_worker;
     let ticks = is_elected && bound.code.phases().has(Phase::Tick);
     let period = Duration::from_millis(options.tick_interval_ms).max(MIN_TICK);
@@ -42,6 +45,19 @@ pub(crate) async fn drive(bound: Arc<Bound<ComponentCode>>, worker: usize) {
         work.as_mut().poll(cx)
     })
     .await;
+}
+
+/// A runtime that takes long to boot does so before the first exchange wants it.
+fn make_ready(pool: &Rc<WorkerPool<ComponentVm>>, code: &ComponentCode) {
+    let generation = pool.generation();
+    if generation.options.isolation != Isolation::Pooled || code.weight() != Weight::Heavy {
+        return;
+    }
+    match pool.lease() {
+        // Back among the free ones.
+        Ok(lease) => drop(lease),
+        Err(error) => report(generation, error),
+    }
 }
 
 async fn tick(pool: &Rc<WorkerPool<ComponentVm>>) {

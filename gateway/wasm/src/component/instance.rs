@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 use tidegate_plugin::Direction;
-use wasmtime::Store;
 use wasmtime::component::Resource;
+use wasmtime::{PoolConcurrencyLimitError, Store};
 
 /// A configured guest. Belongs to one thread, and to one call at a time.
 pub(super) struct Instance {
@@ -49,7 +49,7 @@ impl Instance {
     pub(super) fn boot(bound: &Arc<Bound<ComponentCode>>, pulse: &Rc<Pulse>) -> Result<Self, BootError> {
         let generation = &bound.generation;
         let deadline = generation.options.boot_deadline_ms;
-        let mut store = Store::new(&generation.host.engine.engine, State::new(generation));
+        let mut store = Store::new(bound.code.engine(), State::new(generation, bound.code.weight()));
         store.limiter(|state| &mut state.limiter);
         store.epoch_deadline_callback(|context| context.data().deadline_reached());
         store.set_epoch_deadline(deadline.saturating_add(1));
@@ -72,6 +72,9 @@ impl Instance {
         let exports = match booted {
             Poll::Ready(Ok(Ok(exports))) => exports,
             Poll::Ready(Ok(Err(refusal))) => return Err(BootError::Configuration(refusal)),
+            Poll::Ready(Err(error)) if error.is::<PoolConcurrencyLimitError>() => {
+                return Err(BootError::NoInstance(format!("{error:#}")));
+            }
             Poll::Ready(Err(error)) => return Err(failed(&error, &store)),
             Poll::Pending => {
                 let error = wasmtime::Error::msg("it waits, which it cannot while it is configured");

@@ -4,6 +4,7 @@ use super::bindings::{World, exports};
 use super::phases::{Phase, Phases};
 use super::state::State;
 use super::wasi;
+use crate::engine::Weight;
 use crate::generation::Generation;
 use crate::module::LoadError;
 use crate::options::Isolation;
@@ -18,6 +19,7 @@ pub(crate) type BaseLinker = Linker<State>;
 /// A component that is a filter.
 pub(crate) struct FilterComponent {
     component: Component,
+    pub(crate) weight: Weight,
     pub(crate) phases: Phases,
 }
 
@@ -25,6 +27,7 @@ pub(crate) struct FilterComponent {
 pub(crate) struct ComponentCode {
     pre: InstancePre<State>,
     phases: Phases,
+    weight: Weight,
 }
 
 /// Functions of an instance.
@@ -64,7 +67,7 @@ fn is_known(import: &str) -> bool {
 }
 
 impl FilterComponent {
-    pub(crate) fn check(component: Component) -> Result<Self, LoadError> {
+    pub(crate) fn check(component: Component, weight: Weight) -> Result<Self, LoadError> {
         let engine = component.engine().clone();
         let ty = component.component_type();
         let unknown: Vec<_> = ty
@@ -88,7 +91,11 @@ impl FilterComponent {
         if phases.is_empty() {
             return Err(LoadError::NoPhase);
         }
-        let filter = Self { phases, component };
+        let filter = Self {
+            phases,
+            component,
+            weight,
+        };
         // Types are checked here, so that a component of another world is refused when it is loaded.
         let linker = base(&engine).map_err(|error| LoadError::Start(format!("{error:#}")))?;
         filter.bind(&linker)?;
@@ -140,14 +147,24 @@ impl ComponentCode {
                     .to_owned(),
             ));
         }
+        let linker = generation.host.component_linker(filter.weight);
         Ok(Self {
-            pre: filter.bind(&generation.host.component_linker)?,
+            pre: filter.bind(linker.map_err(|error| LoadError::Start(error.to_string()))?)?,
             phases: filter.phases,
+            weight: filter.weight,
         })
     }
 
     pub(crate) const fn phases(&self) -> Phases {
         self.phases
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+
+    pub(super) const fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// Instantiates and configures; the inner error is the guest's own refusal.

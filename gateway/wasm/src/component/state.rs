@@ -3,6 +3,7 @@
 //! wasmtime's asynchronous calls want it to be `Send`; nothing of a run or of its exchange is in it.
 
 use super::desk;
+use crate::engine::Weight;
 use crate::failure::Remains;
 use crate::generation::Generation;
 use crate::limits::Limiter;
@@ -28,12 +29,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(generation: &Arc<Generation>) -> Self {
+    pub(super) fn new(generation: &Arc<Generation>, weight: Weight) -> Self {
         let host = &generation.host;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
             limiter: Limiter::for_component(
+                weight,
                 generation.options.max_memory_bytes,
                 Arc::clone(&host.memory_in_use),
                 host.limits.max_total_memory_bytes,

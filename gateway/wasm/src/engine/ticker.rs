@@ -1,4 +1,4 @@
-//! Advances the engine's epoch every millisecond while a guest takes long, and sleeps while none runs.
+//! Advances the engines' epochs every millisecond while a guest takes long, and sleeps while none runs.
 //!
 //! A worker enters a guest several times per request, so entering must not write what other workers read. Each thread
 //! has its own mark. Guests answer within microseconds: to wake up every millisecond for them would cost more than they
@@ -24,9 +24,10 @@ const TICKS_PER_LOOK: u32 = 5;
 const IDLE_LOOKS_BEFORE_PARKING: u32 = 4;
 const SETTLING: Duration = Duration::from_millis(2);
 
-/// The thread that advances the epoch.
+/// The thread that advances the epochs.
 #[derive(Default)]
 pub(crate) struct Ticker {
+    engines: Mutex<Vec<EngineWeak>>,
     marks: Mutex<Vec<Watched>>,
     is_parked: AtomicBool,
     wakeups: Mutex<u64>,
@@ -91,12 +92,26 @@ impl Pulse {
 impl Ticker {
     pub(crate) fn start(engine: &Engine) -> Result<Arc<Self>, EngineError> {
         let ticker = Arc::new(Self::default());
-        let (weak, engine) = (Arc::downgrade(&ticker), engine.weak());
+        ticker.drive(engine);
+        let weak = Arc::downgrade(&ticker);
         thread::Builder::new()
             .name("filter-ticker".to_owned())
-            .spawn(move || run(&weak, &engine))
+            .spawn(move || run(&weak))
             .map_err(|error| EngineError(error.to_string()))?;
         Ok(ticker)
+    }
+
+    /// One more engine whose epoch advances with the ticks.
+    pub(crate) fn drive(&self, engine: &Engine) {
+        self.engines.lock().push(engine.weak());
+    }
+
+    /// Whether an engine is left.
+    fn is_needed(&self) -> bool {
+        self.engines
+            .lock()
+            .iter()
+            .any(|engine| engine.upgrade().is_some())
     }
 
     /// Ticks since the start; moves only while a call takes long.
@@ -146,9 +161,11 @@ impl Ticker {
         look
     }
 
-    fn advance(&self, engine: &Engine, ticks: u32) {
-        for _ in 0..ticks {
-            engine.increment_epoch();
+    fn advance(&self, ticks: u32) {
+        for engine in self.engines.lock().iter().filter_map(EngineWeak::upgrade) {
+            for _ in 0..ticks {
+                engine.increment_epoch();
+            }
         }
         self.ticks.fetch_add(u64::from(ticks), Ordering::Relaxed);
     }
@@ -183,22 +200,24 @@ impl Drop for Running {
     }
 }
 
-fn run(ticker: &Weak<Ticker>, engine: &EngineWeak) {
+fn run(ticker: &Weak<Ticker>) {
     let mut idle = 0;
     let mut pause = TICKS_PER_LOOK;
     loop {
-        let (Some(ticker), Some(engine)) = (ticker.upgrade(), engine.upgrade()) else {
+        let Some(ticker) = ticker.upgrade() else {
             return;
         };
+        if !ticker.is_needed() {
+            return;
+        }
         match ticker.look() {
             Look::Long => {
-                ticker.advance(&engine, pause);
+                ticker.advance(pause);
                 (idle, pause) = (0, 1);
             }
             Look::Moving => (idle, pause) = (0, TICKS_PER_LOOK),
             Look::Idle => (idle, pause) = (idle + 1, TICKS_PER_LOOK),
         }
-        drop(engine);
         if idle > IDLE_LOOKS_BEFORE_PARKING {
             ticker.park();
             idle = 0;
@@ -231,9 +250,9 @@ mod tests {
         let running = ticker.pulse().enter();
         eventually("ticks while a guest runs", || ticker.ticks() > before + 5);
         drop(running);
-
         eventually("parks again", || ticker.is_parked.load(Ordering::Relaxed));
     }
+
     #[test]
     fn only_a_call_that_was_seen_before_is_long() {
         let ticker = Arc::new(Ticker::default());
@@ -250,5 +269,19 @@ mod tests {
         drop(pulse.enter());
         assert_eq!(ticker.look(), Look::Moving);
         assert_eq!(ticker.look(), Look::Idle);
+    }
+
+    #[test]
+    fn advances_every_engine_that_it_was_given() {
+        let engines = [Engine::default(), Engine::default()];
+        let ticker = Ticker::default();
+        for engine in &engines {
+            ticker.drive(engine);
+        }
+        ticker.advance(3);
+        assert_eq!(ticker.ticks(), 3);
+        assert!(ticker.is_needed());
+        drop(engines);
+        assert!(!ticker.is_needed(), "none is left");
     }
 }

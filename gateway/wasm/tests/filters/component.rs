@@ -2,6 +2,7 @@
 
 mod bodies;
 mod capabilities;
+mod heavy;
 mod hostile;
 mod loading;
 mod phases;

@@ -4,7 +4,7 @@ use super::BenchArguments;
 use super::http_file::{RequestFile, ResponseFile};
 use super::run::parse;
 use super::timed::{Timed, Times};
-use super::world::World;
+use super::world::{World, attach};
 use anyhow::{Result, bail};
 use std::io::Write;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ async fn measure(
 ) -> Result<(Vec<Callback>, usize)> {
     let times = Times::default();
     let filter: Arc<dyn Filter> = Arc::new(Timed {
-        filter: world.filter(&arguments.filter)?,
+        filter: attach(&world.kind(&arguments.filter.file)?, &arguments.filter)?,
         times: Arc::clone(&times),
     });
     let mut callbacks: Vec<Callback> = Vec::new();

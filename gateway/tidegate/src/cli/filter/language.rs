@@ -2,7 +2,10 @@
 
 mod assemblyscript;
 mod c;
+mod javascript;
+mod python;
 mod rust;
+mod rust_component;
 
 use clap::ValueEnum;
 
@@ -10,9 +13,16 @@ use clap::ValueEnum;
 pub(super) enum Language {
     /// proxy-wasm, with the crate tidegate-sdk
     Rust,
+    /// Component, with the crate tidegate-sdk-component
+    RustComponent,
     /// proxy-wasm, with the library tidegate
     #[value(name = "assemblyscript")]
     AssemblyScript,
+    /// Component, with the tool componentize-js
+    #[value(name = "javascript")]
+    JavaScript,
+    /// Component, with the tool componentize-py
+    Python,
     /// proxy-wasm, with the header tidegate_filter.h
     C,
 }
@@ -32,6 +42,9 @@ impl Language {
     pub(super) const fn template(self) -> &'static Template {
         match self {
             Self::Rust => &rust::TEMPLATE,
+            Self::RustComponent => &rust_component::TEMPLATE,
+            Self::JavaScript => &javascript::TEMPLATE,
+            Self::Python => &python::TEMPLATE,
             Self::AssemblyScript => &assemblyscript::TEMPLATE,
             Self::C => &c::TEMPLATE,
         }

@@ -3,7 +3,7 @@
 use super::RunArguments;
 use super::http_file::{RequestFile, ResponseFile};
 use super::timed::{Timed, Times};
-use super::world::{World, read};
+use super::world::{World, attach, read};
 use crate::cli::Outcome as Ended;
 use anyhow::{Context, Result};
 use http::{HeaderMap, StatusCode};
@@ -68,8 +68,9 @@ fn drive(
         .enable_time()
         .build()?;
     let outcome = runtime.block_on(async {
+        let kind = world.kind(&arguments.filter.file)?;
         let start = Instant::now();
-        let filter = world.filter(&arguments.filter)?;
+        let filter = attach(&kind, &arguments.filter)?;
         times.lock().push(("configure", start.elapsed()));
         let mut drive = request.drive(response);
         drive.filters.push(Arc::new(Timed {

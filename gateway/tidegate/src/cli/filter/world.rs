@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tidegate_plugin::services::Services;
 use tidegate_wasm::testing::ScriptedOutbound;
 use tidegate_wasm::{
-    EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule, FilterOptions,
-    HostLimits, ModuleLimits, WasmFilter,
+    ArtefactCache, EngineSettings, FilterEngine, FilterHost, FilterKind, FilterMeta, FilterModule,
+    FilterOptions, HostLimits, ModuleLimits, WasmFilter,
 };
 
 pub(super) struct World {
@@ -38,7 +38,9 @@ impl World {
     /// The module in a file, with the metadata beside it.
     pub(super) fn kind(&self, file: &Path) -> Result<FilterKind> {
         let wasm = read(file)?;
-        let module = FilterModule::load(self.host.engine(), None, &wasm, ModuleLimits::default())
+        // Large ones take seconds to compile.
+        let cache = ArtefactCache::of_user();
+        let module = FilterModule::load(self.host.engine(), cache.as_ref(), &wasm, ModuleLimits::default())
             .with_context(|| file.display().to_string())?;
         let beside = file.with_extension("meta.json");
         let meta = if beside.is_file() {
@@ -56,21 +58,21 @@ impl World {
             FilterOptions::default(),
         ))
     }
+}
 
-    pub(super) fn filter(&self, source: &FilterSource) -> Result<Arc<WasmFilter>> {
-        let kind = self.kind(&source.file)?;
-        let config = match &source.config {
-            Some(config) => configuration(config)?,
-            None => Value::Null,
-        };
-        let options = kind.options().clone();
-        let filter = if kind.meta().config_schema().is_some() {
-            kind.attach(&config, options)
-        } else {
-            kind.attach_unchecked(&config, options)
-        };
-        filter.map_err(|refusal| anyhow!("the configuration is refused: {refusal}"))
-    }
+/// The filter with the configuration that was asked for.
+pub(super) fn attach(kind: &FilterKind, source: &FilterSource) -> Result<Arc<WasmFilter>> {
+    let config = match &source.config {
+        Some(config) => configuration(config)?,
+        None => Value::Null,
+    };
+    let options = kind.options().clone();
+    let filter = if kind.meta().config_schema().is_some() {
+        kind.attach(&config, options)
+    } else {
+        kind.attach_unchecked(&config, options)
+    };
+    filter.map_err(|refusal| anyhow!("the configuration is refused: {refusal}"))
 }
 
 /// JSON as it is typed, or the file of that name. What is neither is handed over as text, as filters without a schema
