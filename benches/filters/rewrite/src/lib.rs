@@ -31,8 +31,13 @@ impl HttpContext for Stream {
             return Action::Pause;
         }
         let mut body = self.get_http_response_body(0, size).unwrap_or_default();
-        body.make_ascii_uppercase();
+        to_upper(&mut body);
         self.set_http_response_body(0, size, &body);
         Action::Continue
     }
+}
+
+#[target_feature(enable = "simd128")]
+fn to_upper(bytes: &mut [u8]) {
+    bytes.make_ascii_uppercase();
 }

@@ -198,6 +198,8 @@ pub(crate) enum CallNews {
 }
 
 const LOG_RING: usize = 20;
+/// Bytes that are set aside for a body because its length was announced.
+const MOST_AHEAD: usize = 1 << 20;
 
 impl State {
     pub(crate) fn stream_mut(&mut self, id: u32) -> Option<&mut Stream> {
@@ -333,9 +335,13 @@ impl Lane {
             self.body = chunk;
         } else if !chunk.is_empty() {
             let held = std::mem::take(&mut self.body);
-            let mut held = held
-                .try_into_mut()
-                .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            let mut held = held.try_into_mut().unwrap_or_else(|shared| {
+                let announced = usize::try_from(self.announced.unwrap_or(0)).unwrap_or(0);
+                let mut whole =
+                    BytesMut::with_capacity(announced.clamp(shared.len(), MOST_AHEAD.max(shared.len())));
+                whole.extend_from_slice(&shared);
+                whole
+            });
             held.extend_from_slice(&chunk);
             self.body = held.freeze();
         }
