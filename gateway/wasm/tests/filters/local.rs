@@ -147,3 +147,22 @@ fn going_on_within_the_callback_beats_its_pause() {
     let filter = World::new().filter(&guest, FilterOptions::default());
     assert!(fine(drive(&filter, |drive| drive)).upstream.is_some());
 }
+
+#[test]
+fn going_on_before_a_part_has_begun_does_not_undo_its_pause() {
+    let early = "(call $ok (call $continue_stream (i32.const {})))";
+    let [request, response] = [0, 1].map(|direction| early.replace("{}", &direction.to_string()));
+    let guests = [
+        Guest::new()
+            .on("context_create", &format!("(if (local.get $1) (then {request}))"), 0)
+            .on("request_headers", "", 1),
+        Guest::new()
+            .on("request_headers", &response, 0)
+            .on("response_headers", "", 1),
+    ];
+    for guest in guests {
+        let filter = World::new().filter(&guest, FilterOptions::default());
+        let fault = drive(&filter, |drive| drive).fault.expect("a fault");
+        assert!(fault.to_string().contains("paused for too long"), "{fault}");
+    }
+}

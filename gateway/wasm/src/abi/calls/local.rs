@@ -151,8 +151,12 @@ pub(crate) fn resume(guest: &mut Guest<'_, '_>, stream_type: i32) -> Answer {
     let Some(stream) = guest.state().current_stream() else {
         return ineffective(guest, "proxy_continue_stream");
     };
-    stream.lane(direction).wants_resume = true;
-    stream.wake();
+    let lane = stream.lane(direction);
+    // What has not begun cannot be held: a later pause counts.
+    if lane.head != Head::Unseen {
+        lane.wants_resume = true;
+        stream.wake();
+    }
     Ok(())
 }
 
