@@ -17,6 +17,8 @@ mod pick;
 mod probes;
 mod retry_budget;
 mod spec;
+#[cfg(test)]
+mod testing;
 mod upstream;
 mod upstreams;
 mod view;
