@@ -8,6 +8,7 @@ pub mod chain;
 mod identities;
 mod instances;
 mod order;
+mod planned_upstream;
 pub mod service;
 mod slots;
 pub mod snapshot;
@@ -15,6 +16,6 @@ mod times;
 
 pub use chain::{ChainEntry, ChainIndex};
 pub use instances::{Instance, InstanceIndex};
-pub use service::{Destination, PlannedService, PlannedUpstream};
+pub use service::{Destination, HashInput, PlannedService, PlannedUpstream};
 pub use snapshot::{PlanFault, PlanInput, PlannedRoute, Snapshot, plan};
 pub use times::keep_times;

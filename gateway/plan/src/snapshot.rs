@@ -14,6 +14,7 @@ use tidegate_plugin::identity::Identities;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{BodyAccess, Registry};
 use tidegate_router::{Flavor, RouteInput, Router};
+use tidegate_upstream::Upstreams;
 use uuid::Uuid;
 
 /// What [`plan`] works on.
@@ -147,6 +148,12 @@ impl Snapshot {
     #[must_use]
     pub fn upstream_by_name(&self, name: &str) -> Option<&Arc<PlannedUpstream>> {
         self.services.upstream_by_name(name)
+    }
+
+    /// Every upstream at work.
+    #[must_use]
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.services.live
     }
 
     /// The instance at an index.

@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::spec::UpstreamSpec;
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// An address with what the configuration says of it.
 #[derive(Debug)]
@@ -17,6 +17,17 @@ pub(crate) struct Member {
     /// `Host` without and with the port.
     pub(crate) host: Bytes,
     pub(crate) authority: Bytes,
+    /// Health decides about traffic: there are checks.
+    pub(crate) is_judged: bool,
+    /// Unhealthy, and in use all the same, because too many others are out.
+    pub(crate) is_spared: AtomicBool,
+}
+
+impl Member {
+    /// Whether traffic may go there.
+    pub(crate) fn is_routable(&self) -> bool {
+        self.endpoint.state().is_routable() || !self.is_judged || self.is_spared.load(Ordering::Relaxed)
+    }
 }
 
 /// The addresses at one moment.
@@ -91,7 +102,7 @@ impl Board {
     fn count(&self, turns: u32) -> u64 {
         self.spare();
         let members = self.members.iter();
-        let weights = members.filter(|member| member.endpoint.is_routable());
+        let weights = members.filter(|member| member.is_routable());
         let weight = weights.map(|member| u64::from(member.weight)).sum::<u64>();
         let weight = weight.min(u64::from(u32::MAX));
         self.counted
@@ -102,23 +113,20 @@ impl Board {
     /// Those that fell last stay in use when more are out than may be.
     fn spare(&self) {
         if self.max_ejection_percent >= 100 {
-            for member in &self.members {
-                member.endpoint.is_spared.store(false, Ordering::Relaxed);
-            }
             return;
         }
         let mut out = Vec::new();
         for member in &self.members {
             if member.endpoint.state().is_routable() {
-                member.endpoint.is_spared.store(false, Ordering::Relaxed);
+                member.is_spared.store(false, Ordering::Relaxed);
             } else {
-                out.push(&member.endpoint);
+                out.push(member);
             }
         }
-        out.sort_by_key(|endpoint| endpoint.fell());
+        out.sort_by_key(|member| member.endpoint.fell());
         let allowed = self.members.len() * usize::from(self.max_ejection_percent) / 100;
-        for (place, endpoint) in out.into_iter().enumerate() {
-            endpoint.is_spared.store(place >= allowed, Ordering::Relaxed);
+        for (place, member) in out.into_iter().enumerate() {
+            member.is_spared.store(place >= allowed, Ordering::Relaxed);
         }
     }
 }

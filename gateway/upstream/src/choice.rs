@@ -113,7 +113,7 @@ impl Filter<'_> {
         let Some(member) = self.board.members.get(usize::from(number)) else {
             return false;
         };
-        member.endpoint.is_routable() && (self.tried.is_empty() || !self.tried.has(&member.endpoint))
+        member.is_routable() && (self.tried.is_empty() || !self.tried.has(&member.endpoint))
     }
 
     /// Like [`Filter::takes`], and an address that recovered lately is passed over now and then.

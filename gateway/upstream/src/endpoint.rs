@@ -19,8 +19,6 @@ pub struct Endpoint {
     address: SocketAddr,
     id: u64,
     pub(crate) health: HealthCell,
-    /// Unhealthy, and in use all the same, because too many others are out.
-    pub(crate) is_spared: AtomicBool,
     pub(crate) in_flight: AtomicU32,
     pub(crate) latency: PeakEwma,
     /// Millisecond of the last recovery and of the last fall, plus one; 0: never.
@@ -53,7 +51,6 @@ impl Endpoint {
             address,
             id: XxHash64::oneshot(0, key.as_bytes()),
             health: HealthCell::default(),
-            is_spared: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             latency: PeakEwma::default(),
             recovered: AtomicU64::new(0),
@@ -91,12 +88,6 @@ impl Endpoint {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Whether traffic may go there.
-    #[must_use]
-    pub fn is_routable(&self) -> bool {
-        self.health.state().is_routable() || self.is_spared.load(Ordering::Relaxed)
     }
 
     /// Notes a fall or a recovery at `tick` milliseconds.

@@ -18,7 +18,7 @@ use names::Names;
 use parking_lot::Mutex;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// One Upstream at work: what was configured, and the addresses that exchanges choose from.
@@ -66,13 +66,6 @@ impl Upstream {
     /// The upstream under a new specification: addresses that stay keep their health, counters and order.
     #[must_use]
     pub fn renewed(&self, spec: UpstreamSpec) -> Arc<Self> {
-        // What nobody judges any more could never recover.
-        if !spec.has_checks() {
-            for member in self.board.load().all() {
-                member.endpoint.health.set(true);
-            }
-            self.shared.turns.fetch_add(1, Ordering::AcqRel);
-        }
         let names = self.names.lock().kept(&spec);
         Self::with(spec, Arc::clone(&self.shared), names, &self.endpoints_by_key())
     }
@@ -247,6 +240,8 @@ fn board(spec: &UpstreamSpec, shared: &Shared, names: &Names, known: &HashMap<Ke
             weight,
             authority: Bytes::from(format!("{host}:{}", to.port())),
             host: Bytes::from(host),
+            is_judged: spec.has_checks(),
+            is_spared: AtomicBool::new(false),
         }));
     };
     for (place, target) in spec.targets.iter().enumerate() {

@@ -161,7 +161,7 @@ impl Upstream {
             true => Health::Healthy,
             false => Health::Unhealthy,
         };
-        let out = match (member.weight, endpoint.is_routable()) {
+        let out = match (member.weight, member.is_routable()) {
             (0, _) => Some(WhyOut::NoWeight),
             (_, false) => Some(WhyOut::Unhealthy),
             (_, true) => None,
@@ -180,7 +180,7 @@ impl Upstream {
             failed: endpoint.totals.failed.load(Ordering::Relaxed),
             latency: micros.map(|micros| Duration::from_secs_f32(micros / 1_000_000.0)),
             out,
-            is_spared: !state.is_routable() && endpoint.is_routable(),
+            is_spared: member.is_spared.load(Ordering::Relaxed),
         }
     }
 }
