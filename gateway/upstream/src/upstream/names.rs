@@ -27,7 +27,7 @@ pub struct ResolvedAddress {
     /// Port of an SRV record; `None` or 0: the target's.
     pub port: Option<u16>,
     /// Weight of an SRV record, where 0 counts as 1; `None`: the target's.
-    pub weight: Option<u16>,
+    pub weight: Option<u32>,
     /// Name that an SRV record points to, for `use_srv_name`.
     pub name: Option<Arc<str>>,
 }
@@ -49,9 +49,9 @@ impl ResolvedAddress {
         let port = self.port.filter(|port| *port != 0).unwrap_or(target.port);
         let weight = match self.weight {
             Some(weight) if target.weight > 0 => weight.max(1),
-            _ => target.weight,
+            _ => u32::from(target.weight),
         };
-        (SocketAddr::new(self.ip, port), u32::from(weight))
+        (SocketAddr::new(self.ip, port), weight)
     }
 }
 
