@@ -1,5 +1,9 @@
 //! An Upstream as requests use it: the live one, and what of a request decides.
 
+mod hash_value;
+
+pub use hash_value::{HashFacts, HashValue, cookie_of};
+
 use http::HeaderName;
 use std::sync::Arc;
 use tidegate_model::entities;

@@ -1,7 +1,7 @@
 //! Services compiled for forwarding: where to, with which Host, over what.
 
 use crate::identities::header;
-pub use crate::planned_upstream::{HashInput, PlannedUpstream};
+use crate::planned_upstream::PlannedUpstream;
 use crate::slots::{Renewal, Slots};
 use hashbrown::HashMap;
 use http::HeaderValue;

@@ -3,7 +3,8 @@
 use crate::chain::{ChainBuilder, ChainEntry, ChainIndex, Chains};
 use crate::identities::plan_identities;
 use crate::instances::{Instance, InstanceIndex, Instances, plan_instances};
-use crate::service::{self, PlannedService, PlannedUpstream, plan_services};
+use crate::planned_upstream::PlannedUpstream;
+use crate::service::{self, PlannedService, plan_services};
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;

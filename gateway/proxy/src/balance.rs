@@ -9,12 +9,11 @@ use crate::forward::ForwardFault;
 use crate::phases::Flow;
 use crate::worker::Worker;
 use cookie::Given;
-use hash_value::HashValue;
 use http::{HeaderValue, StatusCode};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tidegate_plan::PlannedUpstream;
+use tidegate_plan::{HashValue, PlannedUpstream};
 use tidegate_upstream::{Asked, HealthEvent, NoPeer, Outcome, Pick, Tried};
 
 /// What an exchange remembers of its choices.

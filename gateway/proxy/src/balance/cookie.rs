@@ -3,10 +3,10 @@
 use super::Balancing;
 use crate::phases::Flow;
 use bytes::Bytes;
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
-use tidegate_plan::PlannedUpstream;
+use tidegate_plan::{PlannedUpstream, cookie_of};
 use tidegate_upstream::Pick;
 
 /// A cookie that the response sets.
@@ -46,18 +46,6 @@ fn sets(field: &HeaderValue, name: &str) -> bool {
     rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
 }
 
-/// The value of a cookie of the request; empty counts as none.
-pub(super) fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let fields = headers.get_all(COOKIE).iter();
-    let mut pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-    let value = pairs.find_map(|pair| {
-        let place = pair.iter().position(|byte| *byte == b'=')?;
-        let (known, value) = pair.split_at_checked(place)?;
-        (known.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
-    })?;
-    (!value.is_empty()).then_some(value)
-}
-
 impl Flow {
     /// The cookie for a picked target, unless the client has it.
     pub(super) fn sticky_cookie(&self, upstream: &PlannedUpstream, pick: &Pick) -> Option<Given> {
@@ -82,24 +70,6 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        headers.append(COOKIE, HeaderValue::from_static("a=1; sess=abc=d ;b"));
-        headers.append(COOKIE, HeaderValue::from_static("late=x; empty="));
-        let cases: [(&str, Option<&[u8]>); 6] = [
-            ("sess", Some(b"abc=d")),
-            ("late", Some(b"x")),
-            ("a", Some(b"1")),
-            ("b", None),
-            ("empty", None),
-            ("ses", None),
-        ];
-        for (name, value) in cases {
-            assert_eq!(cookie_of(&headers, name), value, "{name}");
-        }
-    }
 
     #[test]
     fn a_given_cookie_replaces_its_namesake_alone() {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tidegate_net::connect::{self, ConnectError, Connected};
 use tidegate_net::pool::PoolKey;
-use tidegate_plan::service::{Destination, PlannedService, PlannedUpstream};
+use tidegate_plan::{Destination, PlannedService, PlannedUpstream};
 use tidegate_plugin::filter::{OutboundCall, OutboundError};
 use tidegate_upstream::{Pick, Tried};
 
