@@ -148,6 +148,26 @@ fn retries_go_to_others_until_all_were_tried() {
 }
 
 #[test]
+fn nodes_choose_alike_whatever_the_order_of_targets() {
+    let fields = algorithm("consistent-hashing");
+    let (mut one, mut other) = (ten(), ten());
+    one.rotate_left(3);
+    other.reverse();
+    let (one, other) = (
+        upstream(&fields, &borrowed(&one)),
+        upstream(&fields, &borrowed(&other)),
+    );
+    for number in 0..500 {
+        let value = format!("value {number}");
+        let address = |up| {
+            let pick = Client::of(up).choose(Some(value.as_bytes()), &Tried::default());
+            pick.unwrap().address()
+        };
+        assert_eq!(address(&one), address(&other), "{value}");
+    }
+}
+
+#[test]
 fn a_threshold_takes_the_whole_upstream_down() {
     let mut health = passive();
     health["threshold"] = json!(50);
