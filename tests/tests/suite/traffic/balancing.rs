@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tidegate_tests::gateway::Reload;
 use tidegate_tests::ports::refusing_address;
-use tidegate_tests::{Answer, Gateway, RawClient, Request, Upstream};
+use tidegate_tests::wait::PATIENCE;
+use tidegate_tests::{Answer, Gateway, RawClient, Request, Upstream, eventually};
 
 /// Backends that say their number.
 async fn backends(count: usize) -> Vec<Upstream> {
@@ -259,13 +260,18 @@ async fn a_sticky_cookie_keeps_a_client_on_its_target_until_that_is_gone() {
 async fn least_connections_avoids_a_target_that_is_held_up() {
     let slow = Upstream::serving(|_| Answer::never()).await;
     let fast = backends(1).await;
-    let targets = [target(&slow, 100), target(&fast[0], 100)];
-    let gateway = Gateway::start(plain("algorithm: least-connections", &targets)).await;
+    let fields = "algorithm: least-connections";
+    let gateway = Gateway::start(plain(fields, &[target(&slow, 100)])).await;
     let mut held = Vec::new();
-    while slow.connections() < 1 {
+    for _ in 0..4 {
         held.push(gateway.send(Request::get("/").bytes()).await);
-        tokio::task::yield_now().await;
     }
+    eventually("all are on the slow target", PATIENCE, async || {
+        (slow.requests().len() == 4).then_some(())
+    })
+    .await;
+    let both = [target(&slow, 100), target(&fast[0], 100)];
+    assert_eq!(gateway.reload(plain(fields, &both)).await, Reload::Accepted);
     for _ in 0..20 {
         assert_eq!(gateway.get("/").await.text(), "0");
     }
@@ -305,16 +311,22 @@ async fn a_websocket_counts_as_an_exchange_while_it_is_open() {
     })
     .await;
     let plain_backend = backends(1).await;
-    let targets = [target(&tunnels, 100), target(&plain_backend[0], 99)];
-    let gateway = Gateway::start(plain("algorithm: least-connections", &targets)).await;
-    let mut client = RawClient::connect(gateway.proxy()).await;
+    let fields = "algorithm: least-connections";
+    let gateway = Gateway::start(plain(fields, &[target(&tunnels, 100)])).await;
     let upgrade = Request::get("/")
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket");
-    client.send(upgrade.bytes()).await;
-    assert!(client.head().await.contains("101"));
-    client.send("ping").await;
-    assert_eq!(client.exactly(4).await, b"ping");
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut client = RawClient::connect(gateway.proxy()).await;
+        client.send(upgrade.bytes()).await;
+        assert!(client.head().await.contains("101"));
+        client.send("ping").await;
+        assert_eq!(client.exactly(4).await, b"ping");
+        open.push(client);
+    }
+    let both = [target(&tunnels, 100), target(&plain_backend[0], 100)];
+    assert_eq!(gateway.reload(plain(fields, &both)).await, Reload::Accepted);
     for _ in 0..10 {
         assert_eq!(gateway.get("/").await.text(), "0");
     }
