@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use tidegate_tests::dns_server::{DnsServer, Record, Reply, Type};
 use tidegate_tests::gateway::Reload;
 use tidegate_tests::ports::refusing_address;
 use tidegate_tests::wait::PATIENCE;
@@ -330,4 +334,53 @@ async fn a_websocket_counts_as_an_exchange_while_it_is_open() {
     for _ in 0..10 {
         assert_eq!(gateway.get("/").await.text(), "0");
     }
+}
+
+#[tokio::test]
+async fn entries_of_an_srv_record_are_targets_with_their_own_weights_and_ports() {
+    let backends = backends(2).await;
+    let ports: Vec<u16> = backends.iter().map(Upstream::port).collect();
+    let dns = DnsServer::start(move |name, kind| match (name, kind) {
+        ("shop.test", Type::Srv) => Reply::Records(vec![
+            Record::service(1, 10, ports[0], "node.test"),
+            Record::service(1, 30, ports[1], "node.test"),
+        ]),
+        ("node.test", Type::A) => Reply::Records(vec![Record::address("127.0.0.1", 60)]),
+        _ => Reply::Records(Vec::new()),
+    })
+    .await;
+    let gateway = Gateway::with(plain("tags: []", &[("shop.test:1".to_owned(), 100)]))
+        .setting("dns_resolver", dns.address().to_string())
+        .setting("dns_hostsfile", "/dev/null")
+        .start()
+        .await;
+    assert_eq!(shares(&counts(&gateway, gets(40)).await), [("0", 10), ("1", 30)]);
+}
+
+#[tokio::test]
+async fn a_record_that_changes_moves_the_traffic_without_a_failed_request() {
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let backend = Upstream::at(everywhere, |request| Answer::ok(request.local.ip().to_string())).await;
+    let moved = Arc::new(AtomicBool::new(false));
+    let has_moved = Arc::clone(&moved);
+    let dns = DnsServer::start(move |_, kind| match kind {
+        Type::A if has_moved.load(SeqCst) => Reply::Records(vec![Record::address("127.0.0.2", 1)]),
+        Type::A => Reply::Records(vec![Record::address("127.0.0.1", 1)]),
+        _ => Reply::Records(Vec::new()),
+    })
+    .await;
+    let targets = [(format!("shop.test:{}", backend.port()), 100)];
+    let gateway = Gateway::with(plain("tags: []", &targets))
+        .setting("dns_resolver", dns.address().to_string())
+        .setting("dns_hostsfile", "/dev/null")
+        .start()
+        .await;
+    assert_eq!(gateway.get("/").await.text(), "127.0.0.1");
+    moved.store(true, SeqCst);
+    eventually("traffic follows the record", PATIENCE, async || {
+        let response = gateway.get("/").await;
+        assert_eq!(response.status, 200);
+        (response.text() == "127.0.0.2").then_some(())
+    })
+    .await;
 }
