@@ -65,8 +65,18 @@ const RULES: &[Rule] = &[
         never: IO,
     },
     Rule {
+        name: "tidegate-upstream",
+        ours: &["tidegate-model"],
+        never: IO_AND_FUTURES,
+    },
+    Rule {
         name: "tidegate-plan",
-        ours: &["tidegate-model", "tidegate-router", "tidegate-plugin"],
+        ours: &[
+            "tidegate-model",
+            "tidegate-router",
+            "tidegate-plugin",
+            "tidegate-upstream",
+        ],
         never: IO,
     },
     Rule {
@@ -81,6 +91,7 @@ const RULES: &[Rule] = &[
             "tidegate-telemetry",
             "tidegate-router",
             "tidegate-plugin",
+            "tidegate-upstream",
             "tidegate-plan",
             "tidegate-net",
         ],
@@ -126,6 +137,7 @@ const RULES: &[Rule] = &[
             "tidegate-config",
             "tidegate-router",
             "tidegate-plugin",
+            "tidegate-upstream",
             "tidegate-plan",
             "tidegate-net",
             "tidegate-proxy",

@@ -27,6 +27,6 @@ pub use service::{Protocol, Service};
 pub use set::EntitySet;
 pub use upstream::{
     ActiveHealthcheck, ActiveHealthy, ActiveUnhealthy, Healthchecks, PassiveHealthcheck, PassiveHealthy,
-    PassiveUnhealthy, Target, Upstream,
+    PassiveUnhealthy, Target, Upstream, UpstreamExtension,
 };
 pub use vault::Vault;

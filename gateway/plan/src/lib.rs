@@ -8,6 +8,7 @@ pub mod chain;
 mod identities;
 mod instances;
 mod order;
+mod planned_upstream;
 pub mod service;
 mod slots;
 pub mod snapshot;
@@ -15,6 +16,7 @@ mod times;
 
 pub use chain::{ChainEntry, ChainIndex};
 pub use instances::{Instance, InstanceIndex};
-pub use service::{Destination, PlannedService, PlannedUpstream};
+pub use planned_upstream::{HashFacts, HashInput, HashValue, PlannedUpstream, cookie_of};
+pub use service::{Destination, PlannedService};
 pub use snapshot::{PlanFault, PlanInput, PlannedRoute, Snapshot, plan};
 pub use times::keep_times;

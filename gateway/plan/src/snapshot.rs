@@ -3,7 +3,8 @@
 use crate::chain::{ChainBuilder, ChainEntry, ChainIndex, Chains};
 use crate::identities::plan_identities;
 use crate::instances::{Instance, InstanceIndex, Instances, plan_instances};
-use crate::service::{self, PlannedService, PlannedUpstream, plan_services};
+use crate::planned_upstream::PlannedUpstream;
+use crate::service::{self, PlannedService, plan_services};
 use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tidegate_plugin::identity::Identities;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{BodyAccess, Registry};
 use tidegate_router::{Flavor, RouteInput, Router};
+use tidegate_upstream::Upstreams;
 use uuid::Uuid;
 
 /// What [`plan`] works on.
@@ -147,6 +149,12 @@ impl Snapshot {
     #[must_use]
     pub fn upstream_by_name(&self, name: &str) -> Option<&Arc<PlannedUpstream>> {
         self.services.upstream_by_name(name)
+    }
+
+    /// Every upstream at work.
+    #[must_use]
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.services.live
     }
 
     /// The instance at an index.

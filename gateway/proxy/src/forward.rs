@@ -16,7 +16,7 @@ use tidegate_net::dns::DnsError;
 use tidegate_net::http1::{BodyFraming, Http1Error, ResponseHead};
 use tidegate_net::pool::{Http1Lease, Lease, PoolKey, StreamLease};
 use tidegate_net::watchdog::Deadline;
-use tidegate_plan::service::{Destination, PlannedService, PlannedTarget, host_header};
+use tidegate_plan::service::{Destination, PlannedService};
 use tidegate_plugin::exchange::{Try, UpstreamQuery};
 
 /// The upstream's answer: head, and the connection that its body comes over.
@@ -94,12 +94,14 @@ impl Flow {
             };
             let failure = match outcome {
                 Ok(answer) => {
+                    self.report_answer(answer.head.status, began.elapsed());
                     self.x.tries.push(record);
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
-            let repeats = left > 0 && self.may_repeat(&failure);
+            let repeats = left > 0 && self.may_repeat(&failure) && self.has_retry_budget();
+            self.report_failure(&failure.fault, repeats, began.elapsed());
             let status = if failure.fault == ForwardFault::Timeout {
                 504
             } else {
@@ -131,12 +133,7 @@ impl Flow {
         let (address, host) = match &service.destination {
             Destination::Address(address) => (*address, service.host_header.clone()),
             Destination::Name(name, port) => (self.resolve(name, *port).await?, service.host_header.clone()),
-            Destination::Upstream(upstream) => {
-                let target = upstream.next().ok_or(ForwardFault::NoPeer)?.clone();
-                let name = upstream.host_header.as_deref().unwrap_or(&target.host);
-                let host = host_header(name, target.port, service.service.protocol);
-                (self.target_address(&target).await?, host)
-            }
+            Destination::Upstream(upstream) => self.choose_target(upstream, service.default_port).await?,
         };
         let preserve = self.x.route().is_some_and(|route| route.preserve_host);
         let host = match (&self.x.upstream.host_header, &self.x.request.raw_host) {
@@ -150,13 +147,6 @@ impl Flow {
             None
         };
         Ok(Peer { address, host, tls })
-    }
-
-    async fn target_address(&self, target: &PlannedTarget) -> Result<SocketAddr, ForwardFault> {
-        match target.address {
-            Some(address) => Ok(SocketAddr::new(address, target.port)),
-            None => self.resolve(&target.host, target.port).await,
-        }
     }
 
     async fn resolve(&self, name: &str, port: u16) -> Result<SocketAddr, ForwardFault> {

@@ -22,6 +22,7 @@
 //! | the client leaves | upstream request aborted, logged once | no |
 
 mod background;
+mod balance;
 mod bodies;
 mod filters;
 mod forward;

@@ -1,5 +1,6 @@
 //! Runs the plugins of a request, phase by phase.
 
+use crate::balance::Balancing;
 use crate::bodies::{BodyFault, UpstreamStream};
 use crate::bodies::{BodySource, Progress, Sending};
 use crate::filters::Filters;
@@ -27,6 +28,8 @@ pub(crate) struct Flow {
     pub(crate) sending: Sending,
     /// Filters at work on this exchange, from the end of the access phase on.
     pub(crate) filters: Option<Box<Filters>>,
+    /// The choice of a target, when the service has an upstream.
+    pub(crate) balancing: Option<Box<Balancing>>,
     /// Instances that were chosen for this request, in order.
     pub(crate) selected: SmallVec<[InstanceIndex; 8]>,
     /// Whether the upstream was asked, or would have been: latency headers differ.

@@ -128,6 +128,7 @@ pub(crate) fn receive(
         progress,
         sending: Sending::default(),
         filters: None,
+        balancing: None,
         selected: SmallVec::new(),
         is_proxied: false,
         is_counted_upstream: false,

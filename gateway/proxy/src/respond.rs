@@ -170,6 +170,10 @@ impl Flow {
                 upstream,
                 read_ahead,
                 idle_timeout: read_timeout,
+                pick: self
+                    .balancing
+                    .as_mut()
+                    .and_then(|balancing| balancing.hand_over()),
             });
             self.x
                 .response
@@ -215,6 +219,7 @@ impl Flow {
         for (name, value) in std::mem::take(&mut self.x.response_headers) {
             self.x.response.headers.insert(name, value);
         }
+        self.give_cookie();
         self.header_filter();
         if self.x.source == Source::Service {
             add_charset(&mut self.x.response.headers);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tidegate_net::connect::Connected;
 use tidegate_net::watchdog::Watchdog;
+use tidegate_upstream::Pick;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The upstream's half of a tunnel, waiting for the client's.
@@ -15,6 +16,8 @@ pub(crate) struct PendingTunnel {
     pub(crate) read_ahead: Bytes,
     /// Longest silence of both sides.
     pub(crate) idle_timeout: Duration,
+    /// Counts as an exchange in flight on its target while the tunnel is open.
+    pub(crate) pick: Option<Pick>,
 }
 
 /// Copies until both sides are done, one fails, or neither says anything for too long.
@@ -22,7 +25,7 @@ pub(crate) async fn run<I>(mut client: I, early: &[u8], pending: PendingTunnel, 
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut server = pending.upstream;
+    let (mut server, _in_flight) = (pending.upstream, pending.pick);
     if client.write_all(&pending.read_ahead).await.is_err() || server.write_all(early).await.is_err() {
         return;
     }

@@ -294,6 +294,17 @@ impl Worker {
         self.live.borrow().snapshot.process.clock.now_millis()
     }
 
+    /// Evenly distributed bits; not for secrets.
+    pub(crate) fn random(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
+
+    /// A version 4 id; not for secrets.
+    pub(crate) fn random_uuid(&self) -> uuid::Uuid {
+        let bits = u128::from(self.random()) << 64 | u128::from(self.random());
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+    }
+
     /// 32 lower-case hex digits.
     pub(crate) fn request_id(&self) -> HeaderValue {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";

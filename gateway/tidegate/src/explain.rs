@@ -1,5 +1,7 @@
 //! `tidegate explain`: why a request goes where it goes, without sending it.
 
+mod target;
+
 use crate::cli::explain::ExplainRequest;
 use crate::configuration::Configuration;
 use anyhow::{Context, Result};
@@ -7,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use tidegate_config::settings::Settings;
 use tidegate_model::normalize::{escape_path, normalize_path};
-use tidegate_plan::{PlannedRoute, PlannedService, Snapshot};
+use tidegate_plan::{Destination, PlannedRoute, PlannedService, Snapshot};
 use tidegate_plugin::services::Services;
 use tidegate_proxy::route::Headers;
 use tidegate_router::{Explanation, Match, Outcome, RequestFacts, upstream_path};
@@ -198,12 +200,18 @@ fn write_service(
         entity.port,
         String::from_utf8_lossy(&escaped)
     );
-    let host = if planned.route.preserve_host {
-        "the client's (preserve_host)"
-    } else {
-        service.host_header.to_str().unwrap_or_default()
+    let host = match &service.destination {
+        _ if planned.route.preserve_host => "the client's (preserve_host)",
+        Destination::Upstream(upstream) => {
+            let entity = &upstream.live.spec().entity;
+            entity.host_header.as_deref().unwrap_or("the target's")
+        }
+        _ => service.host_header.to_str().unwrap_or_default(),
     };
     let _ = writeln!(text, "host       {host}");
+    if let Destination::Upstream(upstream) = &service.destination {
+        target::write_target(text, upstream, request, path, found);
+    }
 }
 
 fn write_plugins(text: &mut String, planned: &PlannedRoute, snapshot: &Snapshot) {

@@ -1,6 +1,8 @@
 //! Recorded behaviour of Kong, replayed: the same configuration, the same bytes, the same answer and the same request
 //! at the upstream. What differs on purpose is listed in [`deliberate`], by rule; nothing else may differ.
 
+#[path = "golden/balancing.rs"]
+mod balancing;
 #[path = "golden/case.rs"]
 mod case;
 #[path = "golden/compare.rs"]
@@ -120,7 +122,7 @@ async fn replay(file: &str, exact_uri: bool) -> Tally {
         let lane = Lane::open().await;
         let mut tally = Tally::default();
         while let Some(line) = lines.get(next.fetch_add(1, Relaxed)) {
-            tally.add(run(&lane, &lane.read(line), exact_uri).await);
+            tally.add(run(&lane, &lane.read::<Case>(line), exact_uri).await);
         }
         tally
     };

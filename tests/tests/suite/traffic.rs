@@ -1,5 +1,7 @@
 //! Traffic of every kind goes through as it came.
 
+#[path = "traffic/balancing.rs"]
+mod balancing;
 #[path = "traffic/dns.rs"]
 mod dns;
 #[path = "traffic/http2.rs"]

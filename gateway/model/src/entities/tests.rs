@@ -190,6 +190,29 @@ fn the_algorithm_of_an_upstream_follows_hash_on() {
 }
 
 #[test]
+fn an_upstream_has_our_extension_only_when_it_is_given() {
+    let plain = accepted("upstreams", json!({ "name": "up" }));
+    assert_eq!(plain.get("tidegate"), None);
+    let given = accepted(
+        "upstreams",
+        json!({ "name": "up", "tidegate": { "slow_start_seconds": 30 } }),
+    );
+    assert_eq!(given["tidegate"]["slow_start_seconds"], 30);
+    assert_eq!(given["tidegate"]["max_ejection_percent"], json!(null));
+    let wrong =
+        json!({ "max_ejection_percent": 101, "retry_budget_percent": -1, "slow_start_seconds": "long" });
+    let faults = fields("upstreams", json!({ "name": "up", "tidegate": wrong }));
+    assert_eq!(
+        faults,
+        json!({ "tidegate": {
+            "max_ejection_percent": "value should be between 0 and 100",
+            "retry_budget_percent": "value should be between 0 and 100",
+            "slow_start_seconds": "expected a number",
+        }})
+    );
+}
+
+#[test]
 fn targets_are_stored_with_port_and_brackets() {
     let stored = |target: &str| {
         accepted("targets", json!({"upstream": {"id": ID}, "target": target}))["target"].clone()

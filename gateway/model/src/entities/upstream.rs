@@ -127,6 +127,22 @@ record! {
 }
 
 record! {
+    /// What Tidegate does for an upstream beyond Kong; everything is off unless set.
+    pub struct UpstreamExtension {
+        /// Seconds over which a target that recovered comes back to its full share.
+        pub slow_start_seconds: Option<f64> = number().between(0, 3_600),
+        /// Largest percentage of addresses that is out of use for its health at a time.
+        pub max_ejection_percent: Option<u8> = integer().between(0, 100),
+        /// Retries per hundred requests, at most.
+        pub retry_budget_percent: Option<u8> = integer().between(0, 100),
+        /// Cookie that keeps a client on its target; replaces `algorithm`.
+        pub sticky_cookie: Option<String> = schema::cookie_name(),
+        /// Path of that cookie.
+        pub sticky_cookie_path: Option<String> = schema::path().default("/"),
+    }
+}
+
+record! {
     /// A virtual host name with balanced targets.
     pub struct Upstream {
         /// Unique id.
@@ -169,6 +185,8 @@ record! {
         pub client_certificate: Option<ForeignKey<CertificateId>> = foreign("certificates"),
         /// Whether the name of an SRV record goes into Host.
         pub use_srv_name: Option<bool> = boolean().default(false),
+        /// What Tidegate does beyond Kong (our extension).
+        pub tidegate: Option<UpstreamExtension> = record::<UpstreamExtension>().optional().hidden_when_unset(),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }

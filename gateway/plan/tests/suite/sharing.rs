@@ -3,9 +3,11 @@
 use crate::kit::{Planner, consumer, id, key, plugin, route, service, target, upstream};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 use tidegate_model::entities::EntitySet;
 use tidegate_plan::{Destination, PlannedUpstream, Snapshot};
 use tidegate_plugin::exchange::{RouteIndex, ServiceIndex};
+use tidegate_upstream::{Asked, Tried};
 
 fn entities() -> EntitySet {
     EntitySet {
@@ -122,7 +124,24 @@ fn an_upstream_keeps_its_turn_until_its_targets_change() {
     entities.routes[8].paths = Some(vec!["/moved".to_owned()]);
     let after = planner.plan(&entities, Some(&before));
     assert!(Arc::ptr_eq(&upstream_of(&before), &upstream_of(&after)));
+    let endpoints = |snapshot: &Snapshot| upstream_of(snapshot).live.endpoints(Instant::now());
+    let nothing_tried = Tried::default();
+    let pick = upstream_of(&after).live.choose(&Asked {
+        value: None,
+        tried: &nothing_tried,
+        random: 0,
+        now: Instant::now(),
+    });
+    assert_eq!(pick.unwrap().address().to_string(), "10.0.0.1:80");
     entities.targets.pop();
     let smaller = planner.plan(&entities, Some(&after));
-    assert_eq!(upstream_of(&smaller).targets.len(), 1);
+    assert_eq!(endpoints(&after).len(), 2);
+    let [left] = &endpoints(&smaller)[..] else {
+        panic!("{:?}", endpoints(&smaller));
+    };
+    assert_eq!(
+        (left.address.to_string(), left.chosen),
+        ("10.0.0.1:80".to_owned(), 1)
+    );
+    assert_eq!(smaller.upstreams().iter().count(), 1);
 }

@@ -1,6 +1,7 @@
 //! Where a call goes.
 
 use super::TIMEOUT;
+use crate::balance::{self, host_of};
 use crate::tls_targets::TlsTarget;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -10,8 +11,9 @@ use std::rc::Rc;
 use std::time::Duration;
 use tidegate_net::connect::{self, ConnectError, Connected};
 use tidegate_net::pool::PoolKey;
-use tidegate_plan::service::{Destination, PlannedService, PlannedUpstream};
+use tidegate_plan::{Destination, PlannedService, PlannedUpstream};
 use tidegate_plugin::filter::{OutboundCall, OutboundError};
+use tidegate_upstream::{Pick, Tried};
 
 /// A peer, and how to speak to it.
 pub(super) struct Place {
@@ -20,6 +22,8 @@ pub(super) struct Place {
     pub(super) host: HeaderValue,
     tls: Option<Rc<TlsTarget>>,
     connect_timeout: Duration,
+    /// Counts as an exchange in flight on its target until the call is over.
+    _pick: Option<Pick>,
 }
 
 impl Place {
@@ -31,16 +35,17 @@ impl Place {
         {
             return of_service(worker, service, call.http2).await;
         }
-        let (address, host) = match live.snapshot.upstream_by_name(&call.target) {
+        let (address, host, pick) = match live.snapshot.upstream_by_name(&call.target) {
             Some(upstream) => {
-                let (address, host) = target_of(worker, upstream).await?;
-                (address, host_value(&host, None)?)
+                let pick = target_of(worker, upstream).await?;
+                let host = host_of(&pick, pick.address().port()).ok_or(OutboundError::UnknownTarget)?;
+                (pick.address(), host, Some(pick))
             }
             None => {
                 let (host, port) = split_port(&call.target);
                 let usual = if call.tls == Some(true) { 443 } else { 80 };
                 let address = address_of(worker, host, port.unwrap_or(usual)).await?;
-                (address, host_value(host, port)?)
+                (address, host_value(host, port)?, None)
             }
         };
         let tls = match call.tls {
@@ -57,6 +62,7 @@ impl Place {
             host,
             tls,
             connect_timeout: TIMEOUT,
+            _pick: pick,
         })
     }
 
@@ -97,15 +103,17 @@ async fn of_service(
     service: &PlannedService,
     http2: bool,
 ) -> Result<Place, OutboundError> {
-    let (address, host) = match &service.destination {
-        Destination::Address(address) => (*address, service.host_header.clone()),
+    let (address, host, pick) = match &service.destination {
+        Destination::Address(address) => (*address, service.host_header.clone(), None),
         Destination::Name(name, port) => (
             address_of(worker, name, *port).await?,
             service.host_header.clone(),
+            None,
         ),
         Destination::Upstream(upstream) => {
-            let (address, host) = target_of(worker, upstream).await?;
-            (address, host_value(&host, Some(address.port()))?)
+            let pick = target_of(worker, upstream).await?;
+            let host = host_of(&pick, service.default_port).ok_or(OutboundError::UnknownTarget)?;
+            (pick.address(), host, Some(pick))
         }
     };
     let tls = service
@@ -118,19 +126,13 @@ async fn of_service(
         host,
         tls,
         connect_timeout: service.connect_timeout,
+        _pick: pick,
     })
 }
 
-async fn target_of(
-    worker: &Rc<Worker>,
-    upstream: &PlannedUpstream,
-) -> Result<(SocketAddr, String), OutboundError> {
-    let target = upstream.next().ok_or(OutboundError::Connect)?;
-    let host = upstream.host_header.as_deref().unwrap_or(&target.host).to_owned();
-    match target.address {
-        Some(address) => Ok((SocketAddr::new(address, target.port), host)),
-        None => Ok((address_of(worker, &target.host, target.port).await?, host)),
-    }
+async fn target_of(worker: &Rc<Worker>, upstream: &PlannedUpstream) -> Result<Pick, OutboundError> {
+    let chosen = balance::choose(worker, upstream, None, &Tried::default()).await;
+    chosen.map_err(|_| OutboundError::Connect)
 }
 
 async fn address_of(worker: &Rc<Worker>, host: &str, port: u16) -> Result<SocketAddr, OutboundError> {

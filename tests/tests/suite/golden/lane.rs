@@ -4,6 +4,7 @@ use super::case::{Ask, Case, Echo, Observation, Step};
 use super::observe;
 use parking_lot::Mutex;
 use regex::{Captures, Regex};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,24 +23,37 @@ const UPSTREAM_PORTS: std::ops::RangeInclusive<u16> = 19_081..=19_086;
 const MARK_ADDRESS: &str = "127.0.0.250";
 const MARK_HOST: &str = "zz-mark.internal";
 
+/// How the upstreams answer.
+#[derive(Default)]
+struct Plan {
+    all: Echo,
+    /// Exceptions.
+    by_port: HashMap<u16, Echo>,
+}
+
 /// A gateway, the upstreams behind it, and how their ports are written in the recordings.
 pub(super) struct Lane {
     gateway: Gateway,
     upstreams: Vec<Upstream>,
-    plan: Arc<Mutex<Echo>>,
+    plan: Arc<Mutex<Plan>>,
     ports: HashMap<String, String>,
     recorded_port: Regex,
 }
 
 impl Lane {
     pub(super) async fn open() -> Self {
-        let plan = Arc::new(Mutex::new(Echo::default()));
+        let plan = Arc::new(Mutex::new(Plan::default()));
         let mut upstreams = Vec::new();
         let mut ports = HashMap::new();
         for port in UPSTREAM_PORTS {
             let plan = Arc::clone(&plan);
             let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-            let upstream = Upstream::at(everywhere, move |_| answer(&plan.lock())).await;
+            let upstream = Upstream::at(everywhere, move |request| {
+                let plan = plan.lock();
+                let own = plan.by_port.get(&request.local.port());
+                answer(own.unwrap_or(&plan.all))
+            })
+            .await;
             ports.insert(port.to_string(), upstream.port().to_string());
             upstreams.push(upstream);
         }
@@ -61,7 +75,7 @@ impl Lane {
     }
 
     /// Reads a case, with the ports of this lane in place of the recorded ones.
-    pub(super) fn read(&self, line: &str) -> Case {
+    pub(super) fn read<T: DeserializeOwned>(&self, line: &str) -> T {
         let line = self
             .recorded_port
             .replace_all(line, |found: &Captures<'_>| self.ports[&found[0]].clone());
@@ -111,7 +125,7 @@ impl Lane {
 
     /// Sends the request of a step; gives what was seen.
     pub(super) async fn perform(&self, step: &Step, ask: &Ask) -> Observation {
-        *self.plan.lock() = step.echo.clone();
+        self.answer_with(step.echo.clone(), HashMap::new());
         self.take();
         let answer = self.send(ask).await;
         if let Some(seconds) = step.settle {
@@ -120,7 +134,12 @@ impl Lane {
         observe::observation(&answer, &self.take())
     }
 
-    async fn send(&self, ask: &Ask) -> Result<Response, ReadError> {
+    /// From now on the upstreams answer like this.
+    pub(super) fn answer_with(&self, all: Echo, by_port: HashMap<u16, Echo>) {
+        *self.plan.lock() = Plan { all, by_port };
+    }
+
+    pub(super) async fn send(&self, ask: &Ask) -> Result<Response, ReadError> {
         let address = if ask.tls {
             self.gateway.tls()
         } else {
@@ -144,7 +163,8 @@ impl Lane {
         }
     }
 
-    fn take(&self) -> Vec<Recorded> {
+    /// What the upstreams saw since the last time.
+    pub(super) fn take(&self) -> Vec<Recorded> {
         self.upstreams.iter().flat_map(Upstream::take).collect()
     }
 }

@@ -147,6 +147,33 @@ services:
 }
 
 #[test]
+fn explain_names_the_target_and_why_others_are_out() {
+    let yaml = "_format_version: \"3.0\"
+services:
+- {name: shop, host: up, routes: [{name: all, paths: [/]}]}
+upstreams:
+- name: up
+  hash_on: path
+  targets:
+  - {target: '127.0.0.1:19081'}
+  - {target: '127.0.0.1:19082'}
+  - {target: '127.0.0.1:19083'}
+  - {target: '127.0.0.1:19084', weight: 0}
+";
+    let (output, _folder) = run(&["explain", "GET http://a.test/p1", "-c", "FILE"], yaml);
+    let told = text(&output);
+    assert!(output.status.success(), "{told}");
+    for part in [
+        "balancer   up (consistent-hashing)",
+        "hashed     '/p1'",
+        "target     127.0.0.1 (127.0.0.1:1908",
+        "127.0.0.1:19084  weight 0  out: its weight is 0",
+    ] {
+        assert!(told.contains(part), "no {part} in {told}");
+    }
+}
+
+#[test]
 fn the_example_of_the_walk_through_is_valid() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart/kong.yaml");
     let filter = crate::filters_author::example("redact_json");

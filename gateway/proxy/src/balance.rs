@@ -1,0 +1,168 @@
+//! An exchange and its upstream: the choice of a target over all tries, and what is reported of each (kong-core F.2,
+//! F.4, F.7).
+
+mod cookie;
+mod hash_value;
+pub(crate) mod names;
+
+use crate::forward::ForwardFault;
+use crate::phases::Flow;
+use crate::worker::Worker;
+use cookie::Given;
+use http::{HeaderValue, StatusCode};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tidegate_plan::{HashValue, PlannedUpstream};
+use tidegate_upstream::{Asked, HealthEvent, NoPeer, Outcome, Pick, Tried};
+
+/// What an exchange remembers of its choices.
+pub(crate) struct Balancing {
+    /// The target of the last try; in flight until the exchange ends or goes elsewhere.
+    pick: Option<Pick>,
+    tried: Tried,
+    /// Computed once, so that a retry asks the same question.
+    value: Option<HashValue>,
+    /// The cookie that the client is given.
+    cookie: Option<Given>,
+}
+
+impl Balancing {
+    /// The target in use, for what goes on after the exchange.
+    pub(crate) fn hand_over(&mut self) -> Option<Pick> {
+        self.pick.take()
+    }
+}
+
+/// Chooses a target; names that nobody resolved yet are waited for.
+pub(crate) async fn choose(
+    worker: &Rc<Worker>,
+    upstream: &PlannedUpstream,
+    value: Option<&[u8]>,
+    tried: &Tried,
+) -> Result<Pick, NoPeer> {
+    if upstream.has_names {
+        if upstream.live.has_unresolved() {
+            Box::pin(names::first(worker, &upstream.live)).await;
+        }
+        names::refresh(worker, &upstream.live);
+    }
+    upstream.live.choose(&Asked {
+        value,
+        tried,
+        random: worker.random(),
+        now: Instant::now(),
+    })
+}
+
+/// `Host` for a picked target: without its port when that is `default_port`.
+pub(crate) fn host_of(pick: &Pick, default_port: u16) -> Option<HeaderValue> {
+    let host = if pick.address().port() == default_port {
+        pick.host()
+    } else {
+        pick.authority()
+    };
+    HeaderValue::from_maybe_shared(host.clone()).ok()
+}
+
+/// Says that a target went out of use or came back.
+pub(crate) fn tell(event: &HealthEvent) {
+    let (upstream, target, address) = (&event.upstream_name, &event.host, event.address);
+    if event.to.is_routable() {
+        tracing::info!(%upstream, %target, %address, cause = ?event.cause, "target is back in use");
+    } else {
+        tracing::warn!(%upstream, %target, %address, cause = ?event.cause, "target is out of use");
+    }
+}
+
+impl Flow {
+    /// The target of the next try, with its `Host`.
+    pub(crate) async fn choose_target(
+        &mut self,
+        upstream: &PlannedUpstream,
+        default_port: u16,
+    ) -> Result<(SocketAddr, HeaderValue), ForwardFault> {
+        let mut balancing = match self.balancing.take() {
+            Some(balancing) => balancing,
+            None => Box::new(self.first_choice(upstream)),
+        };
+        let value = balancing.value.as_ref().map(HashValue::bytes);
+        let chosen = choose(&self.worker, upstream, value, &balancing.tried).await;
+        let chosen = chosen.map(|pick| (pick.address(), host_of(&pick, default_port), pick));
+        let Ok((address, Some(host), pick)) = chosen else {
+            return Err(ForwardFault::NoPeer);
+        };
+        if upstream.is_sticky {
+            balancing.cookie = self.sticky_cookie(upstream, &pick);
+        }
+        balancing.pick = Some(pick);
+        self.balancing = Some(balancing);
+        Ok((address, host))
+    }
+
+    fn first_choice(&self, upstream: &PlannedUpstream) -> Balancing {
+        let (value, cookie) = self.hash_value(upstream);
+        Balancing {
+            pick: None,
+            tried: Tried::default(),
+            value,
+            cookie,
+        }
+    }
+
+    /// Reports a try that failed. One that is repeated counts as what it was; the last one counts by the status that
+    /// the client gets, as in Kong.
+    pub(crate) fn report_failure(&mut self, fault: &ForwardFault, is_repeated: bool, took: Duration) {
+        let outcome = match (fault, is_repeated) {
+            (ForwardFault::Timeout, _) => Outcome::Timeout,
+            (ForwardFault::Unreachable, true) => Outcome::TcpFailure,
+            (ForwardFault::Unreachable, false) => Outcome::Status(StatusCode::BAD_GATEWAY.as_u16()),
+            // Not of the target's making.
+            _ => return,
+        };
+        let Some(balancing) = &mut self.balancing else {
+            return;
+        };
+        let Some(pick) = balancing.pick.take() else {
+            return;
+        };
+        report(&pick, outcome, took);
+        if is_repeated {
+            balancing.tried.add(&pick);
+        } else {
+            balancing.pick = Some(pick);
+        }
+    }
+
+    /// Reports the head of the upstream's answer.
+    pub(crate) fn report_answer(&self, status: StatusCode, took: Duration) {
+        if let Some(pick) = self
+            .balancing
+            .as_ref()
+            .and_then(|balancing| balancing.pick.as_ref())
+        {
+            let outcome = match status {
+                StatusCode::GATEWAY_TIMEOUT => Outcome::Timeout,
+                _ => Outcome::Status(status.as_u16()),
+            };
+            report(pick, outcome, took);
+        }
+    }
+
+    /// Whether the upstream's retry budget allows one more; it is counted.
+    pub(crate) fn has_retry_budget(&self) -> bool {
+        let pick = self
+            .balancing
+            .as_ref()
+            .and_then(|balancing| balancing.pick.as_ref());
+        pick.is_none_or(|pick| pick.upstream().may_retry())
+    }
+}
+
+fn report(pick: &Pick, outcome: Outcome, took: Duration) {
+    let now = Instant::now();
+    pick.took(took, now);
+    if let Some(event) = pick.report(outcome, now) {
+        tell(&event);
+    }
+}

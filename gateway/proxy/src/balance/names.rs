@@ -1,0 +1,73 @@
+//! Targets that are names: resolved before the first request, and off the request path from then on.
+//!
+//! The worker's resolver keeps answers for their TTL and renews them in the background; here they are only handed on to
+//! the upstream, now and then while there are requests.
+
+use crate::worker::Worker;
+use futures_util::future::join_all;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidegate_net::dns::{Address, Addresses, DnsError};
+use tidegate_upstream::{DnsFault, NamedTarget, ResolvedAddress, Upstream};
+
+/// How often the answers of the resolver are handed on to an upstream.
+const REFRESH: Duration = Duration::from_secs(1);
+/// How long a request waits for the other names of an upstream that has an address already.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Waits for the names of an upstream that were never resolved.
+pub(super) async fn first(worker: &Rc<Worker>, upstream: &Arc<Upstream>) {
+    let mut asked = join_all(upstream.names().map(|name| {
+        let (worker, upstream) = (Rc::clone(worker), Arc::clone(upstream));
+        tokio::task::spawn_local(async move { resolve(&worker, &upstream, name).await })
+    }));
+    loop {
+        let waited = tokio::time::timeout(PATIENCE, &mut asked).await;
+        if waited.is_ok() || upstream.weights().1 > 0 {
+            return;
+        }
+    }
+}
+
+/// Brings the answers up to date without waiting, if it is time.
+pub(super) fn refresh(worker: &Rc<Worker>, upstream: &Arc<Upstream>) {
+    if !upstream.claims_refresh(REFRESH, Instant::now()) {
+        return;
+    }
+    let (worker, upstream) = (Rc::clone(worker), Arc::clone(upstream));
+    tokio::task::spawn_local(async move {
+        let names: Vec<NamedTarget> = upstream.names().collect();
+        join_all(names.into_iter().map(|name| resolve(&worker, &upstream, name))).await;
+    });
+}
+
+async fn resolve(worker: &Worker, upstream: &Upstream, name: NamedTarget) {
+    let answer = match worker.resolver.resolve(&name.host).await {
+        Ok(addresses) => Ok(records(&addresses)),
+        Err(DnsError::NotFound) => Err(DnsFault::NotFound),
+        Err(DnsError::Other(reason)) => Err(DnsFault::Servers(reason)),
+    };
+    if let Err(fault) = &answer {
+        tracing::warn!(upstream = %upstream.spec().name, target = %name.host, %fault, "target cannot be resolved");
+    }
+    upstream.resolved(name.target, answer);
+}
+
+/// The records of an answer. An SRV record's own addresses divide its weight among them.
+fn records(addresses: &Addresses) -> Vec<ResolvedAddress> {
+    let list = addresses.list();
+    let is_shared = list.iter().any(|address| address.shared_by > 1);
+    let weight = |address: &Address| {
+        // 60 parts: whole shares for up to six addresses.
+        let parts = if is_shared { 60 } else { 1 };
+        u32::from(address.weight) * parts / u32::from(address.shared_by.max(1))
+    };
+    let records = list.iter().map(|address| ResolvedAddress {
+        ip: address.ip,
+        port: address.port,
+        weight: address.target.is_some().then(|| weight(address)),
+        name: address.target.clone(),
+    });
+    records.collect()
+}

@@ -1,0 +1,160 @@
+//! What is to be probed when. There is no timer per address: somebody asks now and then what is due.
+
+use crate::board::Member;
+use crate::endpoint::Endpoint;
+use crate::health::{Cause, HealthEvent, Outcome};
+use crate::upstream::Upstream;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A probe that is due. Nobody else gets this address to probe until it is dropped or handed to [`Upstream::probed`].
+#[derive(Debug)]
+pub struct Probe {
+    upstream: Arc<Upstream>,
+    member: Arc<Member>,
+}
+
+impl Probe {
+    /// The upstream, whose specification says how to probe.
+    #[must_use]
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    /// The address with all that is known of it.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.member.endpoint
+    }
+
+    /// Where to connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.member.endpoint.address()
+    }
+
+    /// What `Host` says when the port is the protocol's own.
+    #[must_use]
+    pub fn host(&self) -> &Bytes {
+        &self.member.host
+    }
+
+    /// What `Host` says otherwise.
+    #[must_use]
+    pub fn authority(&self) -> &Bytes {
+        &self.member.authority
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.member
+            .endpoint
+            .schedule
+            .is_probed
+            .store(false, Ordering::Release);
+        self.upstream.shared.probing.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Upstream {
+    /// The probes that are due at `now`, never more at a time than `healthchecks.active.concurrency`. The first probe
+    /// of an address is due at some moment within its interval, so that the probes of many do not come together.
+    #[must_use]
+    pub fn probes(self: &Arc<Self>, now: Instant) -> Vec<Probe> {
+        let mut due = Vec::new();
+        if !self.is_probed() {
+            return due;
+        }
+        let tick = self.tick(now);
+        let limit = self.spec().entity.healthchecks.active.concurrency;
+        for member in &self.board.load().members {
+            let schedule = &member.endpoint.schedule;
+            let Some(interval) = self.interval(&member.endpoint) else {
+                schedule.next.store(0, Ordering::Relaxed);
+                continue;
+            };
+            let next = match schedule.next.load(Ordering::Relaxed) {
+                0 => {
+                    let next = tick + spread(member.endpoint.id(), interval);
+                    schedule.next.store(next + 1, Ordering::Relaxed);
+                    next
+                }
+                next => next - 1,
+            };
+            if next > tick || schedule.is_probed.load(Ordering::Relaxed) {
+                continue;
+            }
+            if self.shared.probing.fetch_add(1, Ordering::AcqRel) >= limit {
+                self.shared.probing.fetch_sub(1, Ordering::AcqRel);
+                break;
+            }
+            if schedule.is_probed.swap(true, Ordering::AcqRel) {
+                self.shared.probing.fetch_sub(1, Ordering::AcqRel);
+                continue;
+            }
+            self.plan(&member.endpoint, tick, interval);
+            due.push(Probe {
+                upstream: Arc::clone(self),
+                member: Arc::clone(member),
+            });
+        }
+        due
+    }
+
+    /// The next moment at which [`Upstream::probes`] may have something; `None`: as things are, never.
+    #[must_use]
+    pub fn next_probe(&self, now: Instant) -> Option<Instant> {
+        if !self.is_probed() {
+            return None;
+        }
+        let board = self.board.load();
+        let planned = board.members.iter().filter_map(|member| {
+            self.interval(&member.endpoint)?;
+            let schedule = &member.endpoint.schedule;
+            let is_probed = schedule.is_probed.load(Ordering::Relaxed);
+            (!is_probed).then(|| schedule.next.load(Ordering::Relaxed).saturating_sub(1))
+        });
+        let next = planned.min()?;
+        Some(now + Duration::from_millis(next.saturating_sub(self.tick(now))))
+    }
+
+    /// Counts how a probe ended. The event, when the address went out or came back.
+    pub fn probed(&self, probe: &Probe, outcome: Outcome, now: Instant) -> Option<HealthEvent> {
+        let endpoint = &probe.member.endpoint;
+        let limits = &self.spec().active;
+        let event = limits.event(outcome)?;
+        let turned = self.apply(endpoint, event, limits, Cause::Active(event), now)?;
+        match self.interval(endpoint) {
+            Some(interval) => self.plan(endpoint, self.tick(now), interval),
+            None => endpoint.schedule.next.store(0, Ordering::Relaxed),
+        }
+        Some(turned)
+    }
+
+    fn is_probed(&self) -> bool {
+        let spec = self.spec();
+        spec.probe_interval(true).is_some() || spec.probe_interval(false).is_some()
+    }
+
+    fn interval(&self, endpoint: &Endpoint) -> Option<Duration> {
+        self.spec().probe_interval(endpoint.state().is_routable())
+    }
+
+    fn plan(&self, endpoint: &Endpoint, tick: u64, interval: Duration) {
+        let next = tick + millis(interval).max(1);
+        endpoint.schedule.next.store(next + 1, Ordering::Relaxed);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+/// A moment within the interval, the same for the same address.
+fn spread(id: u64, interval: Duration) -> u64 {
+    id % millis(interval).max(1)
+}

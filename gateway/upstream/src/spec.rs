@@ -1,0 +1,147 @@
+//! What was configured, brought into the form that choosing needs.
+
+use crate::health::Limits;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_model::entities;
+use tidegate_model::ids::{TargetId, UpstreamId};
+
+/// How an address is chosen (kong-core F.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// In turn, by weight.
+    RoundRobin,
+    /// By a hash of something of the request.
+    ConsistentHashing,
+    /// The fewest exchanges in flight for its weight.
+    LeastConnections,
+    /// The better of two by response time.
+    Latency,
+    /// The one that a cookie names, else in turn.
+    StickySessions,
+}
+
+impl Algorithm {
+    fn of(name: &str) -> Self {
+        match name {
+            "consistent-hashing" => Self::ConsistentHashing,
+            "least-connections" => Self::LeastConnections,
+            "latency" => Self::Latency,
+            _ => Self::RoundRobin,
+        }
+    }
+}
+
+/// A target as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetSpec {
+    /// Its id.
+    pub id: TargetId,
+    /// Host and port as stored.
+    pub target: Arc<str>,
+    /// Host, without brackets.
+    pub host: Arc<str>,
+    /// The address when the host is one.
+    pub address: Option<IpAddr>,
+    /// Port.
+    pub port: u16,
+    /// Share of traffic; 0: none.
+    pub weight: u16,
+}
+
+impl TargetSpec {
+    fn new(target: &entities::Target) -> Option<Self> {
+        let (host, port) = target.target.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Some(Self {
+            id: target.id,
+            target: Arc::from(target.target.as_str()),
+            host: Arc::from(host),
+            address: host.parse().ok(),
+            port: port.parse().ok()?,
+            weight: target.weight,
+        })
+    }
+}
+
+/// An Upstream with its targets as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamSpec {
+    /// The entity.
+    pub entity: entities::Upstream,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How an address is chosen.
+    pub algorithm: Algorithm,
+    /// Its targets by host and port.
+    pub targets: Vec<TargetSpec>,
+    /// What proxied traffic does to health.
+    pub passive: Limits,
+    /// What probes do to health.
+    pub active: Limits,
+    /// How long an address gets less than its share after it recovered; zero: not at all.
+    pub slow_start: Duration,
+    /// The largest percentage of addresses that is out for its health; 100: all may be.
+    pub max_ejection_percent: u8,
+    /// Retries per hundred requests, at most; `None`: no bound.
+    pub retry_budget_percent: Option<u8>,
+}
+
+impl UpstreamSpec {
+    /// The upstream with those of `targets` whose form is sound, which stored ones are.
+    #[must_use]
+    pub fn new(entity: &entities::Upstream, targets: &[&entities::Target]) -> Self {
+        let mut targets: Vec<TargetSpec> = targets
+            .iter()
+            .filter_map(|target| TargetSpec::new(target))
+            .collect();
+        targets.sort_by(|one, other| (&one.host, one.port).cmp(&(&other.host, other.port)));
+        let own = entity.tidegate.as_ref();
+        Self {
+            name: Arc::from(entity.name.as_str()),
+            algorithm: match own.and_then(|own| own.sticky_cookie.as_ref()) {
+                Some(_) => Algorithm::StickySessions,
+                None => Algorithm::of(&entity.algorithm),
+            },
+            targets,
+            passive: Limits::from(&entity.healthchecks.passive),
+            active: Limits::from(&entity.healthchecks.active),
+            slow_start: own.map_or(Duration::ZERO, |own| {
+                seconds(own.slow_start_seconds.unwrap_or(0.0))
+            }),
+            max_ejection_percent: own.and_then(|own| own.max_ejection_percent).unwrap_or(100),
+            retry_budget_percent: own.and_then(|own| own.retry_budget_percent),
+            entity: entity.clone(),
+        }
+    }
+
+    /// Id of the entity.
+    #[must_use]
+    pub fn id(&self) -> UpstreamId {
+        self.entity.id
+    }
+
+    /// Whether anything judges health at all.
+    #[must_use]
+    pub fn has_checks(&self) -> bool {
+        let active = &self.entity.healthchecks.active;
+        active.healthy.interval > 0.0 || active.unhealthy.interval > 0.0 || self.passive.can_fail()
+    }
+
+    /// Time between probes of an address that is in use, or out; `None`: it is not probed.
+    #[must_use]
+    pub fn probe_interval(&self, is_routable: bool) -> Option<Duration> {
+        let active = &self.entity.healthchecks.active;
+        let interval = if is_routable {
+            active.healthy.interval
+        } else {
+            active.unhealthy.interval
+        };
+        (interval > 0.0).then(|| seconds(interval))
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
