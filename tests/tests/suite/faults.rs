@@ -1,5 +1,14 @@
 //! Broken and hostile upstreams: the client gets an honest error, the connection is thrown away, nobody else notices.
 
+#[path = "faults/each.rs"]
+mod each;
+#[path = "faults/leaks.rs"]
+mod leaks;
+#[path = "faults/retries.rs"]
+mod retries;
+#[path = "faults/tls.rs"]
+mod tls;
+
 use crate::ask::{service, service_at};
 use std::time::Duration;
 use tidegate_tests::{Answer, Gateway, RawClient, Request, Upstream};
