@@ -112,9 +112,7 @@ fn dribble(bytes: &[u8], pause: Duration) -> Answer {
 }
 
 fn repeat(start: Answer, piece: &str, times: usize) -> Answer {
-    (0..times)
-        .fold(start, |answer, _| answer.then(piece))
-        .hang()
+    (0..times).fold(start, |answer, _| answer.then(piece)).hang()
 }
 
 /// Who is at the address now.
@@ -195,10 +193,9 @@ impl Faulty {
             _ => {
                 self.vacate().await;
                 let state = Arc::clone(&self.state);
-                let backend =
-                    Upstream::at_with(self.address, self.certificate.as_ref(), move |request| {
-                        state.answer(request)
-                    });
+                let backend = Upstream::at_with(self.address, self.certificate.as_ref(), move |request| {
+                    state.answer(request)
+                });
                 let backend = backend.await;
                 *self.running.lock() = Running::Backend(backend);
                 return;
@@ -259,10 +256,7 @@ impl Faulty {
     #[must_use]
     pub fn count(&self, method: &str) -> usize {
         let requests = self.state.requests.lock();
-        requests
-            .iter()
-            .filter(|request| request.method == method)
-            .count()
+        requests.iter().filter(|request| request.method == method).count()
     }
 
     /// Connections taken so far.

@@ -4,6 +4,7 @@ use crate::cli::pid_file::PidFile;
 use crate::compile_thread::CompileThread;
 use crate::configuration::{Compiled, Configuration};
 use crate::control_listener::{self, Certificates, ControlListener};
+use crate::prober::{Assignment, Prober};
 use crate::reload::Reloader;
 use crate::status::{self, StatusContext};
 use crate::tls::TlsState;
@@ -23,6 +24,7 @@ use tidegate_telemetry::access_log::{AccessLog, Format};
 use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
 use tidegate_telemetry::metrics::{Family, FamilyKind, Metrics, Options};
 use tidegate_telemetry::process_log;
+use tidegate_upstream::Upstreams;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the gateway until a signal stops it.
@@ -101,6 +103,13 @@ pub fn run(settings: Settings) -> Result<()> {
         .enumerate()
         .map(|(index, listeners)| workers::spawn(index, listeners, Arc::clone(&context)))
         .collect::<Result<Vec<_>>>()?;
+    let probe_tls = tls.probe_source(&settings, &compiled.entities);
+    let prober = Arc::new(Prober::start(Assignment::of(
+        &compiled,
+        &Upstreams::default(),
+        probe_tls,
+    ))?);
+    crate::upstream_metrics::add(&metrics, &prober);
     let reloader = Reloader::new(
         Arc::clone(&configuration),
         Arc::clone(&settings),
@@ -108,6 +117,7 @@ pub fn run(settings: Settings) -> Result<()> {
         Arc::clone(&metrics),
         tls,
         compile_thread,
+        Arc::clone(&prober),
         &compiled,
     );
     drop(compiled);
@@ -117,6 +127,7 @@ pub fn run(settings: Settings) -> Result<()> {
             shared: Arc::clone(&shared),
             metrics,
             reloader: Arc::clone(&reloader),
+            prober,
             level,
         };
         status::serve(status_listeners, status);

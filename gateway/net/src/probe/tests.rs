@@ -100,23 +100,21 @@ async fn grpc(status: u16, grpc_status: Option<&'static str>, message: &'static 
     }
 }
 
-
-
 #[tokio::test]
 async fn a_grpc_server_says_whether_it_serves() {
     let serving = grpc(200, Some("0"), b"\0\0\0\0\x02\x08\x01").await;
     assert!(matches!(serving, Finding::Alive), "{serving:?}");
     let not_serving = grpc(200, Some("0"), b"\0\0\0\0\x02\x08\x02").await;
-    assert!(
-        matches!(not_serving, Finding::NotServing(_)),
-        "{not_serving:?}"
-    );
+    assert!(matches!(not_serving, Finding::NotServing(_)), "{not_serving:?}");
     let unknown = grpc(200, Some("0"), b"\0\0\0\0\0").await;
     assert!(matches!(unknown, Finding::NotServing(_)), "{unknown:?}");
     let failed = grpc(200, Some("14"), b"").await;
     assert!(matches!(failed, Finding::NotServing(_)), "{failed:?}");
     let without = grpc(200, Some("12"), b"").await;
-    assert!(matches!(without, Finding::Alive), "no health protocol: {without:?}");
+    assert!(
+        matches!(without, Finding::Alive),
+        "no health protocol: {without:?}"
+    );
     let no_grpc = grpc(200, None, b"").await;
     assert!(matches!(no_grpc, Finding::Status(0)), "{no_grpc:?}");
     let refused = grpc(503, None, b"").await;

@@ -155,10 +155,7 @@ async fn where_no_syn_is_answered_the_time_for_connecting_counts() {
     let response = gateway
         .call(&Request::get("/0").header("Accept", "application/json"))
         .await;
-    assert_eq!(
-        (response.status, response.message().as_str()),
-        (504, TIMING_OUT)
-    );
+    assert_eq!((response.status, response.message().as_str()), (504, TIMING_OUT));
     let took = started.elapsed();
     assert!(
         took >= Duration::from_millis(550) && took < Duration::from_secs(5),
@@ -186,5 +183,9 @@ async fn what_a_backend_says_beyond_its_length_is_nobodys_answer() {
         let response = gateway.get("/0").await;
         assert_eq!((response.status, response.text().as_str()), (200, "sound"));
     }
-    assert_eq!(backend.connections(), 5, "no such connection serves a second time");
+    assert_eq!(
+        backend.connections(),
+        5,
+        "no such connection serves a second time"
+    );
 }

@@ -90,7 +90,11 @@ async fn a_request_that_may_not_be_repeated_is_seen_once_by_one_target() {
                 broken.count(method),
                 "{method} {fault:?}: {statuses:?}"
             );
-            assert_eq!(broken.count(method) + sound.count(method), 4, "{method} {fault:?}");
+            assert_eq!(
+                broken.count(method) + sound.count(method),
+                4,
+                "{method} {fault:?}"
+            );
         }
     }
 }
@@ -145,7 +149,11 @@ async fn a_kept_connection_that_is_reset_by_the_next_request_costs_nobody_who_ma
     let gateway = balanced(&[backend.address()], "retries: 1").await;
     let mut client = RawClient::connect(gateway.proxy()).await;
     for index in 0..6 {
-        assert_eq!(client.call(&Request::get("/")).await.status, 200, "request {index}");
+        assert_eq!(
+            client.call(&Request::get("/")).await.status,
+            200,
+            "request {index}"
+        );
     }
     // Each second request met a kept connection, was reset and sent again on a new one.
     assert!(backend.connections() >= 5, "{}", backend.connections());

@@ -46,7 +46,11 @@ async fn a_handshake_that_breaks_off_is_a_502_and_the_backend_serves_again_once_
     for fault in [Fault::Refuses, Fault::ClosesAtOnce, Fault::ResetsAtOnce] {
         let backend = Faulty::tls(&authority.certificate("localhost"), Some(fault)).await;
         let gateway = trusting(&authority, &backend.url(), "retries: 1").await;
-        assert_eq!(gateway.call(&Request::post("/", "x")).await.status, 502, "{fault:?}");
+        assert_eq!(
+            gateway.call(&Request::post("/", "x")).await.status,
+            502,
+            "{fault:?}"
+        );
         backend.is_mended().await;
         assert_eq!(gateway.get("/").await.text(), "sound", "{fault:?}");
     }
