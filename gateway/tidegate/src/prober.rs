@@ -6,19 +6,16 @@
 mod agenda;
 mod manner;
 
-use crate::configuration::Compiled;
 use crate::tls::ProbeTlsSource;
 use agenda::Agenda;
 use anyhow::{Context, Result};
-use hashbrown::HashMap;
 use manner::Manner;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_model::entities::Target;
-use tidegate_model::ids::UpstreamId;
 use tidegate_net::probe::{Finding, ask};
-use tidegate_upstream::{HealthEvent, Outcome, Probe, UpstreamSpec, Upstreams};
+use tidegate_plan::Snapshot;
+use tidegate_upstream::{HealthEvent, Outcome, Probe, Upstream};
 use tokio::sync::{Semaphore, watch};
 
 /// Probes at a time, over all upstreams. It bounds the sockets that targets can hold which do not answer.
@@ -30,24 +27,18 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is to be probed, and how TLS is set up for it.
 pub(crate) struct Assignment {
-    pub(crate) upstreams: Arc<Upstreams>,
-    pub(crate) tls: Box<ProbeTlsSource>,
+    /// By name.
+    upstreams: Arc<[Arc<Upstream>]>,
+    tls: Box<ProbeTlsSource>,
 }
 
 impl Assignment {
-    /// What a configuration has to be probed. State of targets that `before` knows is carried over.
-    pub(crate) fn of(compiled: &Compiled, before: &Upstreams, tls: Box<ProbeTlsSource>) -> Self {
-        let entities = &compiled.entities;
-        let mut targets: HashMap<UpstreamId, Vec<&Target>> = HashMap::new();
-        for target in &entities.targets {
-            targets.entry(target.upstream.id).or_default().push(target);
-        }
-        let specs = entities.upstreams.iter().map(|upstream| {
-            let own = targets.get(&upstream.id).map_or(&[] as &[_], Vec::as_slice);
-            UpstreamSpec::new(upstream, own)
-        });
+    /// What a snapshot has to be probed.
+    pub(crate) fn of(snapshot: &Snapshot, tls: Box<ProbeTlsSource>) -> Self {
+        let mut upstreams: Vec<Arc<Upstream>> = snapshot.upstreams().iter().map(Arc::clone).collect();
+        upstreams.sort_by(|one, other| one.spec().name.cmp(&other.spec().name));
         Self {
-            upstreams: Arc::new(before.apply(specs, Instant::now())),
+            upstreams: upstreams.into(),
             tls,
         }
     }
@@ -74,8 +65,8 @@ impl Prober {
         Ok(Self(sender))
     }
 
-    /// The upstreams in service.
-    pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
+    /// The upstreams in service, by name.
+    pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
         Arc::clone(&self.0.borrow().upstreams)
     }
 

@@ -178,8 +178,7 @@ impl Reloader {
             upstream_tls,
         ));
         let probe_tls = self.tls.probe_source(&self.settings, &compiled.entities);
-        let before = self.prober.upstreams();
-        self.prober.assign(Assignment::of(&compiled, &before, probe_tls));
+        self.prober.assign(Assignment::of(&compiled.snapshot, probe_tls));
         self.metrics.snapshot_accepted(version);
         let mut state = self.state.lock();
         state.content_hash = compiled.content_hash;

@@ -24,7 +24,6 @@ use tidegate_telemetry::access_log::{AccessLog, Format};
 use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
 use tidegate_telemetry::metrics::{Family, FamilyKind, Metrics, Options};
 use tidegate_telemetry::process_log;
-use tidegate_upstream::Upstreams;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the gateway until a signal stops it.

@@ -22,11 +22,8 @@ const STATES: [(&str, Health); 4] = [
 pub(crate) fn add(metrics: &Metrics, prober: &Arc<Prober>) {
     let prober = Arc::clone(prober);
     metrics.add_source(move |families| {
-        let upstreams = prober.upstreams();
-        let mut sorted: Vec<&Arc<Upstream>> = upstreams.iter().collect();
-        sorted.sort_by(|one, other| one.spec().name.cmp(&other.spec().name));
         let mut shown = Shown::default();
-        for upstream in sorted {
+        for upstream in prober.upstreams().iter() {
             shown.add(upstream);
         }
         families.extend(shown.into_families());

@@ -3,18 +3,16 @@
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
-use tidegate_upstream::{DnsState, EndpointView, Health, TargetView, Upstream, Upstreams, WhyOut};
+use tidegate_upstream::{DnsState, EndpointView, Health, TargetView, Upstream, WhyOut};
 
-/// Every upstream, by name.
-pub(crate) fn all(upstreams: &Upstreams) -> Value {
-    let mut sorted: Vec<&Arc<Upstream>> = upstreams.iter().collect();
-    sorted.sort_by(|one, other| one.spec().name.cmp(&other.spec().name));
-    let data: Vec<Value> = sorted.into_iter().map(|upstream| shown(upstream)).collect();
+/// Every upstream.
+pub(crate) fn all(upstreams: &[Arc<Upstream>]) -> Value {
+    let data: Vec<Value> = upstreams.iter().map(|upstream| shown(upstream)).collect();
     json!({ "data": data })
 }
 
 /// The upstream of a name or an id.
-pub(crate) fn one(upstreams: &Upstreams, name_or_id: &str) -> Option<Value> {
+pub(crate) fn one(upstreams: &[Arc<Upstream>], name_or_id: &str) -> Option<Value> {
     let mut known = upstreams.iter();
     let found = known.find(|upstream| {
         *upstream.spec().name == *name_or_id || upstream.spec().id().to_string() == name_or_id
@@ -50,17 +48,18 @@ fn overall(upstream: &Upstream) -> Health {
 
 fn target(view: &TargetView) -> Value {
     let addresses: Vec<Value> = view.addresses.iter().map(address).collect();
-    let mut shown = json!({
+    let dns_error = match &view.dns {
+        DnsState::Failed(fault) => Some(fault.to_string()),
+        DnsState::Literal | DnsState::Resolved | DnsState::Unresolved => None,
+    };
+    json!({
         "id": view.target.id.to_string(),
         "target": &*view.target.target,
         "weight": view.target.weight,
         "health": view.health.name(),
         "addresses": addresses,
-    });
-    if let DnsState::Failed(fault) = &view.dns {
-        shown["dns_error"] = Value::from(fault.to_string());
-    }
-    shown
+        "dns_error": dns_error,
+    })
 }
 
 #[allow(

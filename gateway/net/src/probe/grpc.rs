@@ -58,9 +58,8 @@ async fn judge(response: ResponseFuture) -> Result<Finding, ProbeError> {
     let trailers = body.trailers().await?;
     let status = grpc_status(&head.headers).or_else(|| grpc_status(trailers.as_ref()?));
     Ok(match (status, message.get(PREFIX..)) {
-        // It speaks gRPC and has no word on its health: it is there.
-        (Some(UNIMPLEMENTED), _) => Finding::Alive,
-        (Some("0"), Some([STATUS_FIELD, SERVING, ..])) => Finding::Alive,
+        // A server that speaks gRPC and has no word on its health is there.
+        (Some(UNIMPLEMENTED), _) | (Some("0"), Some([STATUS_FIELD, SERVING, ..])) => Finding::Alive,
         (Some("0"), Some([STATUS_FIELD, word, ..])) => Finding::NotServing(format!("status {word}").into()),
         (Some("0"), _) => Finding::NotServing("status unknown".into()),
         (Some(status), _) => Finding::NotServing(format!("grpc-status {status}").into()),

@@ -178,14 +178,14 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn request(active: Value) -> String {
+    fn request(active: &Value) -> String {
         let entity = json!({ "name": "pool", "healthchecks": { "active": active } });
-        let entity: Upstream = upstream(entity);
+        let entity: Upstream = upstream(&entity);
         let bytes = Request::of("pool", &entity.healthchecks.active).to(b"up.test");
         String::from_utf8(bytes).unwrap()
     }
 
-    fn upstream(entity: Value) -> Upstream {
+    fn upstream(entity: &Value) -> Upstream {
         let text = json!({ "_format_version": "3.0", "upstreams": [entity] }).to_string();
         let settings =
             tidegate_config::settings::Settings::with(&[("declarative_config_string", &text)]).unwrap();
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_probe_names_its_host_its_path_and_itself() {
         assert_eq!(
-            request(json!({ "http_path": "/up?deep" })),
+            request(&json!({ "http_path": "/up?deep" })),
             format!(
                 "GET /up?deep HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\nUser-Agent: {USER_AGENT}\r\n\r\n"
             )
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn headers_of_the_configuration_go_along_and_replace_what_the_probe_says_of_itself() {
         let headers = json!({ "Host": ["other.test"], "User-Agent": ["me"], "X-Many": ["1", "2"], "Connection": ["keep-alive"] });
-        let request = request(json!({ "headers": headers }));
+        let request = request(&json!({ "headers": headers }));
         let lines: Vec<&str> = request.lines().collect();
         assert_eq!(
             lines,
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn nothing_configured_can_end_a_line_early() {
-        let request = request(json!({ "headers": { "X-Split": ["a\r\nEvil: 1"] } }));
+        let request = request(&json!({ "headers": { "X-Split": ["a\r\nEvil: 1"] } }));
         assert!(!request.contains("Evil"), "{request}");
         assert_eq!(sound_path("/a b\r\nc"), "/a%20b%0D%0Ac");
     }
