@@ -137,15 +137,10 @@ fn conclude(probe: &Probe, outcome: Outcome, detail: &str) {
 
 /// Tells the log that a target went out of use or came back.
 fn announce(event: &HealthEvent, detail: &str) {
-    let HealthEvent {
-        upstream_name,
-        host,
-        address,
-        ..
-    } = event;
+    let (upstream, target, address) = (&event.upstream_name, &event.host, event.address);
     if event.to.is_routable() {
-        tracing::info!(upstream = %upstream_name, host = %host, %address, detail, "a target is healthy again");
+        tracing::info!(%upstream, %target, %address, cause = ?event.cause, detail, "target is back in use");
     } else {
-        tracing::warn!(upstream = %upstream_name, host = %host, %address, detail, "a target is unhealthy and gets no more traffic");
+        tracing::warn!(%upstream, %target, %address, cause = ?event.cause, detail, "target is out of use");
     }
 }

@@ -103,11 +103,7 @@ pub fn run(settings: Settings) -> Result<()> {
         .map(|(index, listeners)| workers::spawn(index, listeners, Arc::clone(&context)))
         .collect::<Result<Vec<_>>>()?;
     let probe_tls = tls.probe_source(&settings, &compiled.entities);
-    let prober = Arc::new(Prober::start(Assignment::of(
-        &compiled,
-        &Upstreams::default(),
-        probe_tls,
-    ))?);
+    let prober = Arc::new(Prober::start(Assignment::of(&compiled.snapshot, probe_tls))?);
     crate::upstream_metrics::add(&metrics, &prober);
     let reloader = Reloader::new(
         Arc::clone(&configuration),

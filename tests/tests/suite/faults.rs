@@ -4,6 +4,8 @@
 mod each;
 #[path = "faults/leaks.rs"]
 mod leaks;
+#[path = "faults/probing.rs"]
+mod probing;
 #[path = "faults/retries.rs"]
 mod retries;
 #[path = "faults/tls.rs"]
