@@ -13,8 +13,10 @@ use manner::Manner;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidegate_net::dns::{Dns, DnsSettings, NameService, SystemLookup};
 use tidegate_net::probe::{Finding, ask};
 use tidegate_plan::Snapshot;
+use tidegate_proxy::names;
 use tidegate_upstream::{HealthEvent, Outcome, Probe, Upstream};
 use tokio::sync::{Semaphore, watch};
 
@@ -52,11 +54,19 @@ impl Prober {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub(crate) fn start(assignment: Assignment) -> Result<Self> {
+    pub(crate) fn start(assignment: Assignment, names: Arc<NameService>, cache: DnsSettings) -> Result<Self> {
         let (sender, receiver) = watch::channel(Arc::new(assignment));
-        let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, run(receiver)),
-            Err(error) => tracing::error!(%error, "cannot make the prober's runtime: no health checks"),
+        let run = move || {
+            let outcome = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot make the prober's runtime")
+                .and_then(|runtime| {
+                    tokio::task::LocalSet::new().block_on(&runtime, run(receiver, names, cache))
+                });
+            if let Err(error) = outcome {
+                tracing::error!(error = format!("{error:#}"), "there are no health checks");
+            }
         };
         std::thread::Builder::new()
             .name("prober".to_owned())
@@ -77,12 +87,23 @@ impl Prober {
 }
 
 /// Works until nobody can give another assignment.
-async fn run(mut assignments: watch::Receiver<Arc<Assignment>>) {
+async fn run(
+    mut assignments: watch::Receiver<Arc<Assignment>>,
+    name_service: Arc<NameService>,
+    cache: DnsSettings,
+) -> Result<()> {
+    let lookup = SystemLookup::new(name_service).context("cannot set up name resolution")?;
+    let resolver = Dns::new(lookup, cache);
     let slots = Arc::new(Semaphore::new(MAX_AT_A_TIME));
     let mut agenda = Agenda::of(&assignments.borrow_and_update().clone());
     loop {
         let now = Instant::now();
         while let Some(entry) = agenda.take_due(now) {
+            // Without traffic nobody else asks for them.
+            if entry.upstream.has_names() && names::is_due(&entry.upstream) {
+                let (resolver, upstream) = (resolver.clone(), Arc::clone(&entry.upstream));
+                tokio::task::spawn_local(async move { names::renew(&resolver, &upstream).await });
+            }
             for probe in entry.upstream.probes(now) {
                 tokio::task::spawn_local(carry_out(probe, Rc::clone(&entry.manner), Arc::clone(&slots)));
             }
@@ -96,7 +117,7 @@ async fn run(mut assignments: watch::Receiver<Arc<Assignment>>) {
         };
         match changed {
             Ok(Ok(())) => agenda = Agenda::of(&assignments.borrow_and_update().clone()),
-            Ok(Err(_)) => return,
+            Ok(Err(_)) => return Ok(()),
             Err(_) => {}
         }
     }

@@ -103,7 +103,11 @@ pub fn run(settings: Settings) -> Result<()> {
         .map(|(index, listeners)| workers::spawn(index, listeners, Arc::clone(&context)))
         .collect::<Result<Vec<_>>>()?;
     let probe_tls = tls.probe_source(&settings, &compiled.entities);
-    let prober = Arc::new(Prober::start(Assignment::of(&compiled.snapshot, probe_tls))?);
+    let prober = Arc::new(Prober::start(
+        Assignment::of(&compiled.snapshot, probe_tls),
+        Arc::clone(&context.names),
+        crate::name_service::cache_settings(&settings),
+    )?);
     crate::upstream_metrics::add(&metrics, &prober);
     let reloader = Reloader::new(
         Arc::clone(&configuration),

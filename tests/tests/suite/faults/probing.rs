@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
+use tidegate_tests::dns_server::{DnsServer, Record, Reply, Type};
 use tidegate_tests::gateway::{Builder, Reload};
 use tidegate_tests::tls::{Authority, Certificate};
 use tidegate_tests::wait::PATIENCE;
@@ -420,4 +421,53 @@ async fn the_status_page_and_the_metrics_tell_the_same() {
             .await,
         100.0
     );
+}
+
+#[tokio::test]
+async fn a_target_that_is_a_name_is_probed_at_its_addresses_without_any_traffic() {
+    let backend = Faulty::sound().await;
+    let is_known = Arc::new(AtomicBool::new(true));
+    let shared = Arc::clone(&is_known);
+    let dns = DnsServer::start(move |_, kind| match (kind, shared.load(SeqCst)) {
+        (Type::A, true) => Reply::Records(vec![Record::address("127.0.0.1", 1)]),
+        (_, true) => Reply::Records(Vec::new()),
+        (_, false) => Reply::NoSuchName,
+    })
+    .await;
+    let name = format!("up.test:{}", backend.address().port());
+    let yaml = pool(&[backend.address()], "").replace(&backend.address().to_string(), &name);
+    let gateway = gateway(yaml)
+        .setting("dns_resolver", dns.address().to_string())
+        .setting("dns_hostsfile", "/dev/null")
+        .setting("dns_stale_ttl", "0")
+        .setting("dns_not_found_ttl", "1")
+        .start()
+        .await;
+    eventually("it is probed", PATIENCE, async || {
+        (backend.count("GET") >= 2).then_some(())
+    })
+    .await;
+    assert_eq!(backend.requests()[0].header("Host"), "up.test");
+    let target = async || page(&gateway).await["targets"][0].clone();
+    assert_eq!(target().await["health"], "HEALTHY");
+    assert_eq!(target().await["addresses"][0]["ip"], "127.0.0.1");
+    is_known.store(false, SeqCst);
+    let lost = eventually("the name has no address", PATIENCE, async || {
+        Some(target().await).filter(|target| target["health"] == "DNS_ERROR")
+    })
+    .await;
+    assert_eq!(lost["dns_error"], "name resolution failed");
+    assert_eq!(gateway.get("/").await.status, 503);
+    let sample = format!(
+        "kong_upstream_target_health{{upstream=\"pool\",target=\"{name}\",address=\"\",state=\"dns_error\",subsystem=\"http\"}}"
+    );
+    assert_eq!(gateway.metric(&sample).await, 1.0);
+    is_known.store(true, SeqCst);
+    eventually("it is back", PATIENCE, async || {
+        (target().await["health"] == "HEALTHY").then_some(())
+    })
+    .await;
+    assert_eq!(gateway.get("/").await.status, 200);
+    let told = gateway.log().matches("target cannot be resolved").count();
+    assert_eq!(told, 1, "a name that stays broken is told of once");
 }
