@@ -6,6 +6,8 @@ mod each;
 mod leaks;
 #[path = "faults/probing.rs"]
 mod probing;
+#[path = "faults/processes.rs"]
+mod processes;
 #[path = "faults/retries.rs"]
 mod retries;
 #[path = "faults/tls.rs"]
