@@ -64,9 +64,7 @@ impl Fault {
         let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
         match self {
             Self::ClosesAfterRequest => Answer::raw("").close(),
-            Self::ResetsAfterRequest => Answer::raw("").reset(),
             Self::ResetsWhenReused if is_first => Answer::ok(SOUND),
-            Self::ResetsWhenReused => Answer::raw("").reset(),
             Self::ClosesInHead => Answer::raw("HTTP/1.1 200 OK\r\nContent-Le").close(),
             Self::ClosesInBody => Answer::raw(half).close(),
             Self::ClosesInChunks => {
@@ -100,7 +98,11 @@ impl Fault {
             Self::InterimFlood => repeat(Answer::raw(""), "HTTP/1.1 100 Continue\r\n\r\n", 20_000),
             Self::Silent => Answer::never(),
             Self::Status(status) => Answer::status(status).body("as told"),
-            Self::Refuses | Self::ClosesAtOnce | Self::ResetsAtOnce => Answer::raw("").reset(),
+            Self::Refuses
+            | Self::ClosesAtOnce
+            | Self::ResetsAtOnce
+            | Self::ResetsAfterRequest
+            | Self::ResetsWhenReused => Answer::raw("").reset(),
         }
     }
 }

@@ -106,8 +106,7 @@ impl Load {
         while let Some(ended) = self.clients.join_next().await {
             ended.unwrap();
         }
-        let failed = self.failed.lock().clone();
-        failed
+        std::mem::take(&mut *self.failed.lock())
     }
 }
 
