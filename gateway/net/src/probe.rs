@@ -40,6 +40,9 @@ pub enum Finding {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
+    /// What the peer is to be verified by is no server name.
+    #[error("'{0}' is not a server name")]
+    ServerName(Box<str>),
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -60,15 +63,19 @@ pub enum ProbeError {
 /// Longest status line.
 const MAX_STATUS_LINE: usize = 8_192;
 
-/// Asks, with `timeout` over all of it.
+/// Asks, with `timeout` over all of it; over TLS under a server name when `tls` is given.
 pub async fn ask(
     address: SocketAddr,
     timeout: Duration,
-    tls: Option<(&Arc<UpstreamTls>, ServerName<'static>)>,
+    tls: Option<(&Arc<UpstreamTls>, &str)>,
     question: Question<'_>,
 ) -> Finding {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let asking = async {
+        let tls = match tls {
+            Some((tls, name)) => Some((tls, server_name(name)?)),
+            None => None,
+        };
         let mut connected = connect(address, timeout, tls).await?;
         Ok(match question {
             Question::Connection => Finding::Alive,
@@ -81,6 +88,10 @@ pub async fn ask(
         Ok(Err(ProbeError::Connect(ConnectError::Timeout))) | Err(_) => Finding::Timeout,
         Ok(Err(error)) => Finding::Failed(error),
     }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, ProbeError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| ProbeError::ServerName(name.into()))
 }
 
 /// Sends a request and reads no more than the first line of what comes back.

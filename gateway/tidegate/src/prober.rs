@@ -128,14 +128,16 @@ async fn carry_out(probe: Probe, manner: Rc<Manner>, slots: Arc<Semaphore>) {
     let Ok(_slot) = slots.acquire_owned().await else {
         return;
     };
-    let (tls, message) = match manner.tls_towards(&probe) {
-        Ok(tls) => (tls, manner.message(&probe)),
+    let host = String::from_utf8_lossy(probe.host());
+    let tls = match manner.tls(&host) {
+        Ok(tls) => tls,
         Err(error) => {
             let name = &probe.upstream().spec().name;
             tracing::warn!(upstream = %name, address = %probe.address(), error, "cannot set up TLS of a health check");
-            return conclude(&probe, Outcome::TcpFailure, &error);
+            return conclude(&probe, Outcome::TcpFailure, error);
         }
     };
+    let message = manner.message(&probe);
     let question = manner.question(&message);
     let finding = ask(probe.address(), manner.timeout, tls, question).await;
     let (outcome, detail) = match finding {

@@ -2,7 +2,6 @@
 
 use crate::tls::ProbeTlsSource;
 use http::{HeaderName, HeaderValue};
-use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_model::entities::{ActiveHealthcheck, Upstream};
@@ -80,17 +79,14 @@ impl Manner {
         }
     }
 
-    /// TLS towards a target: `https_sni`, else the name that it is asked by, is also what is verified.
-    pub(super) fn tls_towards(
-        &self,
-        probe: &Probe,
-    ) -> Result<Option<(&Arc<UpstreamTls>, ServerName<'static>)>, String> {
+    /// TLS towards a target with that `Host`: `https_sni`, else that name, is what is asked for and verified.
+    pub(super) fn tls<'m>(
+        &'m self,
+        host: &'m str,
+    ) -> Result<Option<(&'m Arc<UpstreamTls>, &'m str)>, &'m str> {
         let Some(tls) = &self.tls else { return Ok(None) };
-        let host = String::from_utf8_lossy(probe.host());
-        let name = self.sni.as_deref().unwrap_or_else(|| without_port(&host));
-        let server_name =
-            ServerName::try_from(name.to_owned()).map_err(|_| format!("'{name}' is not a server name"))?;
-        Ok(Some((tls.as_ref().map_err(String::clone)?, server_name)))
+        let name = self.sni.as_deref().unwrap_or_else(|| without_port(host));
+        Ok(Some((tls.as_ref().map_err(String::as_str)?, name)))
     }
 }
 

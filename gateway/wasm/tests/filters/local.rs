@@ -154,7 +154,11 @@ fn going_on_before_a_part_has_begun_does_not_undo_its_pause() {
     let [request, response] = [0, 1].map(|direction| early.replace("{}", &direction.to_string()));
     let guests = [
         Guest::new()
-            .on("context_create", &format!("(if (local.get $1) (then {request}))"), 0)
+            .on(
+                "context_create",
+                &format!("(if (local.get $1) (then {request}))"),
+                0,
+            )
             .on("request_headers", "", 1),
         Guest::new()
             .on("request_headers", &response, 0)
