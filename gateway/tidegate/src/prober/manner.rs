@@ -200,9 +200,9 @@ mod tests {
     #[test]
     fn a_probe_names_its_host_its_path_and_itself() {
         assert_eq!(
-            request(&json!({ "http_path": "/up?deep" })),
+            request(&json!({ "http_path": "/up/deep" })),
             format!(
-                "GET /up?deep HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\nUser-Agent: {USER_AGENT}\r\n\r\n"
+                "GET /up/deep HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\nUser-Agent: {USER_AGENT}\r\n\r\n"
             )
         );
     }
