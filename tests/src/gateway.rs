@@ -302,6 +302,16 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
+    /// Sockets that it has open, listeners among them.
+    #[must_use]
+    pub fn open_sockets(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
     async fn wait_until_ready(&mut self) -> Option<ExitStatus> {
         let (proxy, status) = (self.proxy, self.status);
         eventually("the gateway takes connections", PATIENCE, async || {

@@ -14,6 +14,7 @@
 pub mod binary;
 pub mod client;
 pub mod dns_server;
+pub mod faulty;
 pub mod gateway;
 pub mod h2_client;
 pub mod h2_upstream;
@@ -25,6 +26,7 @@ pub mod wait;
 
 pub use client::{RawClient, Request};
 pub use dns_server::DnsServer;
+pub use faulty::{BlackHole, Fault, Faulty};
 pub use gateway::Gateway;
 pub use h2_client::H2Client;
 pub use h2_upstream::H2Upstream;

@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -127,7 +127,19 @@ impl Authority {
     /// Signs a certificate for servers and clients of that name.
     #[must_use]
     pub fn certificate(&self, name: &str) -> Certificate {
+        self.sign(CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// Signs one that was good until some years ago.
+    #[must_use]
+    pub fn expired_certificate(&self, name: &str) -> Certificate {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, mut params: CertificateParams) -> Certificate {
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,

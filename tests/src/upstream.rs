@@ -211,7 +211,7 @@ struct Seen {
     bytes: AtomicUsize,
 }
 
-/// A running backend; stops when dropped.
+/// A running backend; stops when dropped, and its connections with it.
 pub struct Upstream {
     address: SocketAddr,
     seen: Arc<Seen>,
@@ -259,6 +259,17 @@ impl Upstream {
         Self::start(Arc::new(script), Moment::AfterBody, None, Some(address)).await
     }
 
+    /// A backend on an address of the caller's choice, behind TLS if there is a certificate.
+    pub async fn at_with(
+        address: SocketAddr,
+        certificate: Option<&Certificate>,
+        script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let acceptor = certificate
+            .map(|certificate| tokio_rustls::TlsAcceptor::from(certificate.server_config(&["http/1.1"])));
+        Self::start(Arc::new(script), Moment::AfterBody, acceptor, Some(address)).await
+    }
+
     async fn start(
         script: Script,
         moment: Moment,
@@ -271,13 +282,16 @@ impl Upstream {
         let seen = Arc::new(Seen::default());
         let shared = Arc::clone(&seen);
         let task = tokio::spawn(async move {
+            // Ends with this task: a backend that stops takes its connections along.
+            let mut connections = tokio::task::JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
                     return;
                 };
+                while connections.try_join_next().is_some() {}
                 let connection = shared.connections.fetch_add(1, SeqCst);
                 let (script, seen, acceptor) = (Arc::clone(&script), Arc::clone(&shared), acceptor.clone());
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let place = Place {
                         connection,
                         local: stream.local_addr().unwrap_or(address),
@@ -287,7 +301,10 @@ impl Upstream {
                         None => Box::new(stream),
                         Some(acceptor) => match acceptor.accept(stream).await {
                             Ok(stream) => Box::new(stream),
-                            Err(_) => return,
+                            Err(_) => {
+                                seen.closed.fetch_add(1, SeqCst);
+                                return;
+                            }
                         },
                     };
                     let counted = Counted {

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod listen;
 pub mod pool;
 mod prefixed;
+pub mod probe;
 pub mod proxy_protocol;
 pub mod tls;
 pub mod watchdog;

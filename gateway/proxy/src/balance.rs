@@ -3,7 +3,7 @@
 
 mod cookie;
 mod hash_value;
-pub(crate) mod names;
+pub mod names;
 
 use crate::forward::ForwardFault;
 use crate::phases::Flow;

@@ -291,7 +291,16 @@ impl Flow {
         self.write_http1_headers(&peer.host, framing, out);
         out.put_slice(b"\r\n");
         let waiting = Waiting::new(self, service, is_streaming, began);
-        let outcome = self.wait(waiting, |cx| lease.connection.poll_head(cx)).await;
+        let mut progress = (0, 0);
+        let poll = |cx: &mut Context<'_>, waiting: &mut Waiting| {
+            let polled = lease.connection.poll_head(cx);
+            if polled.is_pending() && progress != lease.connection.head_progress() {
+                progress = lease.connection.head_progress();
+                waiting.heard_at = Some(Instant::now());
+            }
+            polled
+        };
+        let outcome = self.wait(waiting, poll).await;
         match outcome {
             Some(Ok(head)) => {
                 self.x.timings.upstream_head = Some(Instant::now());
@@ -308,14 +317,14 @@ impl Flow {
     /// What `poll` comes to; `None` when a filter ended the exchange, or the upstream took too long.
     async fn wait<T>(
         &mut self,
-        waiting: Waiting,
-        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+        mut waiting: Waiting,
+        mut poll: impl FnMut(&mut Context<'_>, &mut Waiting) -> Poll<T>,
     ) -> Option<T> {
         poll_fn(|cx| {
             if self.filters_end(cx) {
                 return Poll::Ready(None);
             }
-            match poll(cx) {
+            match poll(cx, &mut waiting) {
                 Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
                 Poll::Pending if waiting.is_over(cx) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
@@ -398,7 +407,7 @@ impl Flow {
         let waiting = Waiting::new(self, service, is_streaming, Instant::now());
         let outcome = {
             let mut sending = std::pin::pin!(lease.send(request));
-            self.wait(waiting, |cx| sending.as_mut().poll(cx)).await
+            self.wait(waiting, |cx, _| sending.as_mut().poll(cx)).await
         };
         match outcome {
             Some(Ok(response)) => {
@@ -463,12 +472,15 @@ fn is_sound((path, query): (&str, Option<&str>)) -> bool {
 }
 
 /// Deadlines while the response's head is awaited: `write_timeout` between two chunks of the request, `read_timeout`
-/// after the last one. Time in which the client keeps the upstream waiting counts for neither.
+/// after the last one and between two parts of the head. Time in which the client keeps the upstream waiting counts for
+/// neither.
 struct Waiting {
     deadline: Deadline,
     progress: Rc<Progress>,
     is_streaming: bool,
     sent_at: Instant,
+    /// When a part of the head came that is not whole yet.
+    heard_at: Option<Instant>,
     write_timeout: Duration,
     read_timeout: Duration,
 }
@@ -480,6 +492,7 @@ impl Waiting {
             progress: Rc::clone(&flow.progress),
             is_streaming,
             sent_at,
+            heard_at: None,
             write_timeout: service.write_timeout,
             read_timeout: service.read_timeout,
         }
@@ -487,10 +500,11 @@ impl Waiting {
 
     fn limit(&self) -> Option<Instant> {
         let progress = &self.progress;
+        let since = self.heard_at.unwrap_or(self.sent_at);
         if !self.is_streaming {
-            return Some(self.sent_at + self.read_timeout);
+            return Some(since + self.read_timeout);
         }
-        let since = progress.last_taken.get().max(self.sent_at);
+        let since = progress.last_taken.get().max(since);
         if progress.is_finished.get() {
             return Some(since + self.read_timeout);
         }

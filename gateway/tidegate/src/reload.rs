@@ -2,6 +2,7 @@
 
 use crate::compile_thread::{CompileThread, Retired};
 use crate::configuration::{Compiled, Configuration};
+use crate::prober::{Assignment, Prober};
 use crate::start::series;
 use crate::tls::TlsState;
 use parking_lot::Mutex;
@@ -20,6 +21,7 @@ pub(crate) struct Reloader {
     metrics: Arc<Metrics>,
     tls: Arc<TlsState>,
     thread: CompileThread,
+    prober: Arc<Prober>,
     state: Mutex<State>,
     is_asked: AtomicBool,
     is_touched: AtomicBool,
@@ -54,6 +56,7 @@ struct FileMark {
 }
 
 impl Reloader {
+    #[allow(clippy::too_many_arguments, reason = "called once, where everything meets")]
     pub(crate) fn new(
         configuration: Arc<Configuration>,
         settings: Arc<Settings>,
@@ -61,6 +64,7 @@ impl Reloader {
         metrics: Arc<Metrics>,
         tls: Arc<TlsState>,
         thread: CompileThread,
+        prober: Arc<Prober>,
         current: &Compiled,
     ) -> Arc<Self> {
         let seen = mark(&settings);
@@ -78,6 +82,7 @@ impl Reloader {
             metrics,
             tls,
             thread,
+            prober,
             state: Mutex::new(state),
             is_asked: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
@@ -172,6 +177,8 @@ impl Reloader {
             series(&self.metrics, &compiled),
             upstream_tls,
         ));
+        let probe_tls = self.tls.probe_source(&self.settings, &compiled.entities);
+        self.prober.assign(Assignment::of(&compiled.snapshot, probe_tls));
         self.metrics.snapshot_accepted(version);
         let mut state = self.state.lock();
         state.content_hash = compiled.content_hash;

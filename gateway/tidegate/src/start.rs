@@ -4,6 +4,7 @@ use crate::cli::pid_file::PidFile;
 use crate::compile_thread::CompileThread;
 use crate::configuration::{Compiled, Configuration};
 use crate::control_listener::{self, Certificates, ControlListener};
+use crate::prober::{Assignment, Prober};
 use crate::reload::Reloader;
 use crate::status::{self, StatusContext};
 use crate::tls::TlsState;
@@ -101,6 +102,13 @@ pub fn run(settings: Settings) -> Result<()> {
         .enumerate()
         .map(|(index, listeners)| workers::spawn(index, listeners, Arc::clone(&context)))
         .collect::<Result<Vec<_>>>()?;
+    let probe_tls = tls.probe_source(&settings, &compiled.entities);
+    let prober = Arc::new(Prober::start(
+        Assignment::of(&compiled.snapshot, probe_tls),
+        Arc::clone(&context.names),
+        crate::name_service::cache_settings(&settings),
+    )?);
+    crate::upstream_metrics::add(&metrics, &prober);
     let reloader = Reloader::new(
         Arc::clone(&configuration),
         Arc::clone(&settings),
@@ -108,6 +116,7 @@ pub fn run(settings: Settings) -> Result<()> {
         Arc::clone(&metrics),
         tls,
         compile_thread,
+        Arc::clone(&prober),
         &compiled,
     );
     drop(compiled);
@@ -117,6 +126,7 @@ pub fn run(settings: Settings) -> Result<()> {
             shared: Arc::clone(&shared),
             metrics,
             reloader: Arc::clone(&reloader),
+            prober,
             level,
         };
         status::serve(status_listeners, status);

@@ -1,8 +1,10 @@
-//! The status listener: `/status`, `/status/ready`, `/metrics` (kong-core G.5).
+//! The status listener: `/status`, `/status/ready`, `/status/upstreams`, `/metrics` (kong-core G.5).
 
 use crate::configuration::NO_CONFIGURATION;
 use crate::control_listener::{self, ControlListener};
+use crate::prober::Prober;
 use crate::reload::Reloader;
+use crate::upstream_status;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, SERVER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -21,6 +23,7 @@ pub(crate) struct StatusContext {
     pub(crate) shared: Arc<Shared>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
+    pub(crate) prober: Arc<Prober>,
     pub(crate) level: LogHandle,
 }
 
@@ -46,15 +49,31 @@ fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         "/status/ready" if is_read => ready(state),
         "/status/ready" if request.method() == Method::POST => mark_draining(state, request),
         "/metrics" if is_read => metrics(state),
+        "/status/upstreams" if is_read => json_reply(
+            StatusCode::OK,
+            &upstream_status::all(&state.context.prober.upstreams()),
+        ),
+        _ if is_read && path.starts_with(UPSTREAM) => upstream(state, path),
         "/status/log-level" if is_read => json_reply(
             StatusCode::OK,
             &json!({ "message": format!("log level: {}", state.context.level.level().name()) }),
         ),
-        "" | "/status" | "/status/ready" | "/metrics" => json_reply(
+        "" | "/status" | "/status/ready" | "/status/upstreams" | "/metrics" => json_reply(
             StatusCode::METHOD_NOT_ALLOWED,
             &json!({ "message": "Method not allowed" }),
         ),
         _ => json_reply(StatusCode::NOT_FOUND, &json!({ "message": "Not found" })),
+    }
+}
+
+/// What stands before an upstream's name.
+const UPSTREAM: &str = "/status/upstreams/";
+
+fn upstream(state: &State, path: &str) -> Response<Full<Bytes>> {
+    let name = path.strip_prefix(UPSTREAM).unwrap_or_default();
+    match upstream_status::one(&state.context.prober.upstreams(), name) {
+        Some(found) => json_reply(StatusCode::OK, &found),
+        None => json_reply(StatusCode::NOT_FOUND, &json!({ "message": "Not found" })),
     }
 }
 

@@ -5,11 +5,11 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{CipherSuite, PemSource, TrustAnchor};
-use tidegate_model::entities::EntitySet;
+use tidegate_model::entities::{self, EntitySet, Upstream};
 use tidegate_model::ids::{CaCertificateId, CertificateId};
 use tidegate_net::tls::{
     CertificateInput, CertificatePair, CertificateStore, CipherPolicy, CipherSelection, ClientCertificate,
-    ServerTls, ServerTlsSettings, SwappableCertificates, UpstreamTlsCache, UpstreamTlsOptions,
+    ServerTls, ServerTlsSettings, SwappableCertificates, UpstreamTls, UpstreamTlsCache, UpstreamTlsOptions,
     check_certificate, check_pair, expiry, self_signed_pair,
 };
 use tidegate_proxy::worker::{UpstreamTlsFor, UpstreamTlsSource};
@@ -98,13 +98,7 @@ impl TlsState {
         let certificates: HashMap<CertificateId, ClientCertificate> = entities
             .certificates
             .iter()
-            .map(|entity| {
-                let pair = ClientCertificate {
-                    cert: Arc::from(entity.cert.as_str()),
-                    key: Arc::from(entity.key.as_str()),
-                };
-                (entity.id, pair)
-            })
+            .map(|entity| (entity.id, client_certificate(entity)))
             .collect();
         let authorities: HashMap<CaCertificateId, Arc<str>> = entities
             .ca_certificates
@@ -141,6 +135,42 @@ impl TlsState {
             };
             cache.get_or_build(&options).map_err(|error| error.to_string())
         })
+    }
+
+    /// How TLS of health checks is set up: the Upstream says whether certificates are verified and which one is shown.
+    pub(crate) fn probe_source(&self, settings: &Settings, entities: &EntitySet) -> Box<ProbeTlsSource> {
+        let certificates: HashMap<CertificateId, ClientCertificate> = entities
+            .certificates
+            .iter()
+            .map(|entity| (entity.id, client_certificate(entity)))
+            .collect();
+        let global = self.client_certificate.clone();
+        let (trusted, trusts_system) = (self.trust.bundles.clone(), self.trust.system);
+        let cache = Arc::clone(&self.upstream);
+        let depth = u8::try_from(settings.upstream.upstream_tls_verify_depth).ok();
+        Box::new(move |upstream: &Upstream, http2| {
+            let own = upstream.client_certificate.as_ref();
+            let own = own.and_then(|reference| certificates.get(&reference.id)).cloned();
+            let options = UpstreamTlsOptions {
+                verify: upstream.healthchecks.active.https_verify_certificate,
+                verify_depth: depth,
+                ca_certificates: trusted.clone(),
+                trusts_system,
+                client_certificate: own.or_else(|| global.clone()),
+                http2,
+            };
+            cache.get_or_build(&options).map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// Makes the TLS set-up for health checks of an Upstream, with HTTP/2 or without; the text says why it cannot.
+pub(crate) type ProbeTlsSource = dyn Fn(&Upstream, bool) -> Result<Arc<UpstreamTls>, String> + Send + Sync;
+
+fn client_certificate(entity: &entities::Certificate) -> ClientCertificate {
+    ClientCertificate {
+        cert: Arc::from(entity.cert.as_str()),
+        key: Arc::from(entity.key.as_str()),
     }
 }
 

@@ -1,5 +1,18 @@
 //! Broken and hostile upstreams: the client gets an honest error, the connection is thrown away, nobody else notices.
 
+#[path = "faults/each.rs"]
+mod each;
+#[path = "faults/leaks.rs"]
+mod leaks;
+#[path = "faults/probing.rs"]
+mod probing;
+#[path = "faults/processes.rs"]
+mod processes;
+#[path = "faults/retries.rs"]
+mod retries;
+#[path = "faults/tls.rs"]
+mod tls;
+
 use crate::ask::{service, service_at};
 use std::time::Duration;
 use tidegate_tests::{Answer, Gateway, RawClient, Request, Upstream};
@@ -158,36 +171,6 @@ async fn an_endless_head_is_cut_off() {
     let before = gateway.resident_bytes();
     assert_eq!(gateway.get("/").await.status, 502);
     assert!(gateway.resident_bytes().saturating_sub(before) < 16 << 20);
-}
-
-#[tokio::test]
-async fn endless_interim_answers_are_cut_off() {
-    let upstream = Upstream::serving(|_| {
-        (0..20_000)
-            .fold(Answer::raw(""), |answer, _| {
-                answer.then("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-            })
-            .hang()
-    })
-    .await;
-    let gateway = Gateway::start(service_at(
-        &upstream.url(),
-        "retries: 0\nread_timeout: 2000",
-        "- {paths: [/]}",
-    ))
-    .await;
-    let mut client = gateway.send(Request::get("/").bytes()).await;
-    let mut interim = 0;
-    let last = loop {
-        match client.try_response("GET").await {
-            Ok(response) if response.status < 200 => interim += 1,
-            other => break other,
-        }
-        assert!(interim < 20_000, "every interim answer was passed on");
-    };
-    if let Ok(response) = last {
-        assert!(matches!(response.status, 502 | 504), "{response:?}");
-    }
 }
 
 #[tokio::test]

@@ -14,5 +14,7 @@ mod look;
 mod reload;
 #[path = "operations/start.rs"]
 mod start;
+#[path = "operations/upstream_examples.rs"]
+mod upstream_examples;
 
 pub(crate) use start::run;

@@ -138,6 +138,12 @@ where
         }
     }
 
+    /// How far the response's head came: interim responses, and bytes after them. It differs after each read.
+    #[must_use]
+    pub fn head_progress(&self) -> (u8, usize) {
+        (self.response.interim, self.response.incoming.read.len())
+    }
+
     /// Notes the framing of a final head; `false`: it is interim.
     fn accept_head(&mut self, parsed: &Parsed) -> Result<bool, Http1Error> {
         let response = &mut self.response;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_net::dns::{Address, Addresses, DnsError};
+use tidegate_net::dns::{Address, Addresses, Dns, DnsError};
 use tidegate_upstream::{DnsFault, NamedTarget, ResolvedAddress, Upstream};
 
 /// How often the answers of the resolver are handed on to an upstream.
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(super) async fn first(worker: &Rc<Worker>, upstream: &Arc<Upstream>) {
     let mut asked = join_all(upstream.names().map(|name| {
         let (worker, upstream) = (Rc::clone(worker), Arc::clone(upstream));
-        tokio::task::spawn_local(async move { resolve(&worker, &upstream, name).await })
+        tokio::task::spawn_local(async move { resolve(&worker.resolver, &upstream, name).await })
     }));
     loop {
         let waited = tokio::time::timeout(PATIENCE, &mut asked).await;
@@ -32,26 +32,36 @@ pub(super) async fn first(worker: &Rc<Worker>, upstream: &Arc<Upstream>) {
 
 /// Brings the answers up to date without waiting, if it is time.
 pub(super) fn refresh(worker: &Rc<Worker>, upstream: &Arc<Upstream>) {
-    if !upstream.claims_refresh(REFRESH, Instant::now()) {
-        return;
+    if is_due(upstream) {
+        let (worker, upstream) = (Rc::clone(worker), Arc::clone(upstream));
+        tokio::task::spawn_local(async move { renew(&worker.resolver, &upstream).await });
     }
-    let (worker, upstream) = (Rc::clone(worker), Arc::clone(upstream));
-    tokio::task::spawn_local(async move {
-        let names: Vec<NamedTarget> = upstream.names().collect();
-        join_all(names.into_iter().map(|name| resolve(&worker, &upstream, name))).await;
-    });
 }
 
-async fn resolve(worker: &Worker, upstream: &Upstream, name: NamedTarget) {
-    let answer = match worker.resolver.resolve(&name.host).await {
+/// Whether somebody should call [`renew`] now. Says so to one of all who ask.
+#[must_use]
+pub fn is_due(upstream: &Upstream) -> bool {
+    upstream.claims_refresh(REFRESH, Instant::now())
+}
+
+/// Hands the resolver's answers for all names on to an upstream.
+pub async fn renew(resolver: &Dns, upstream: &Upstream) {
+    join_all(upstream.names().map(|name| resolve(resolver, upstream, name))).await;
+}
+
+async fn resolve(resolver: &Dns, upstream: &Upstream, name: NamedTarget) {
+    let answer = match resolver.resolve(&name.host).await {
         Ok(addresses) => Ok(records(&addresses)),
         Err(DnsError::NotFound) => Err(DnsFault::NotFound),
         Err(DnsError::Other(reason)) => Err(DnsFault::Servers(reason)),
     };
-    if let Err(fault) = &answer {
+    let fault = answer.as_ref().err().cloned();
+    // A name that stays broken is told of once.
+    if upstream.resolved(name.target, answer)
+        && let Some(fault) = fault
+    {
         tracing::warn!(upstream = %upstream.spec().name, target = %name.host, %fault, "target cannot be resolved");
     }
-    upstream.resolved(name.target, answer);
 }
 
 /// The records of an answer. An SRV record's own addresses divide its weight among them.

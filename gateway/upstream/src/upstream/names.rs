@@ -173,14 +173,17 @@ impl Upstream {
     }
 
     /// Takes the answer for a target in. Addresses that stay keep their state. When the servers failed, what they said
-    /// before still holds; when they said that there is no such name, the target has no addresses.
-    pub fn resolved(&self, target: TargetId, answer: Result<Vec<ResolvedAddress>, DnsFault>) {
+    /// before still holds; when they said that there is no such name, the target has no addresses. Returns whether
+    /// anything is different now.
+    pub fn resolved(&self, target: TargetId, answer: Result<Vec<ResolvedAddress>, DnsFault>) -> bool {
         let Some(target) = self.spec().targets.iter().find(|known| known.id == target) else {
-            return;
+            return false;
         };
         let mut names = self.names.lock();
-        if names.learn(target, answer) {
+        let has_changed = names.learn(target, answer);
+        if has_changed {
             self.rebuild(&names);
         }
+        has_changed
     }
 }

@@ -22,8 +22,8 @@ settings_group! {
         )
         .later();
 
-        /// Addresses of the status API: `/status`, `/status/ready` and `/metrics`. They take the flags of
-        /// `proxy_listen`.
+        /// Addresses of the status API: `/status`, `/status/ready`, `/status/upstreams` and `/metrics`. They take the
+        /// flags of `proxy_listen`.
         status_listen: ListenList = listen("127.0.0.1:8007 reuseport backlog=16384");
 
         /// Addresses of the manager UI.
