@@ -61,48 +61,58 @@ impl Drop for Probe {
 }
 
 impl Upstream {
-    /// The probes that are due at `now`, never more at a time than `healthchecks.active.concurrency`. The first probe
-    /// of an address is due at some moment within its interval, so that the probes of many do not come together.
+    /// The probes that are due at `now`, never more at a time than `healthchecks.active.concurrency`; those that are due
+    /// for longest come first, so that none waits for ever behind slow ones. The first probe of an address is due at
+    /// some moment within its interval, so that the probes of many do not come together.
     #[must_use]
     pub fn probes(self: &Arc<Self>, now: Instant) -> Vec<Probe> {
-        let mut due = Vec::new();
         if !self.is_probed() {
-            return due;
+            return Vec::new();
         }
         let tick = self.tick(now);
+        let board = self.board.load();
+        let mut due: Vec<_> = board
+            .members
+            .iter()
+            .filter_map(|member| self.due(member, tick).map(|next| (next, member)))
+            .collect();
+        due.sort_by_key(|(next, _)| *next);
         let limit = self.spec().entity.healthchecks.active.concurrency;
-        for member in &self.board.load().members {
-            let schedule = &member.endpoint.schedule;
-            let Some(interval) = self.interval(&member.endpoint) else {
-                schedule.next.store(0, Ordering::Relaxed);
-                continue;
-            };
-            let next = match schedule.next.load(Ordering::Relaxed) {
-                0 => {
-                    let next = tick + spread(member.endpoint.id(), interval);
-                    schedule.next.store(next + 1, Ordering::Relaxed);
-                    next
-                }
-                next => next - 1,
-            };
-            if next > tick || schedule.is_probed.load(Ordering::Relaxed) {
-                continue;
-            }
+        let mut probes = Vec::new();
+        for (_, member) in due {
             if self.shared.probing.fetch_add(1, Ordering::AcqRel) >= limit {
                 self.shared.probing.fetch_sub(1, Ordering::AcqRel);
                 break;
             }
-            if schedule.is_probed.swap(true, Ordering::AcqRel) {
+            if member.endpoint.schedule.is_probed.swap(true, Ordering::AcqRel) {
                 self.shared.probing.fetch_sub(1, Ordering::AcqRel);
                 continue;
             }
-            self.plan(&member.endpoint, tick, interval);
-            due.push(Probe {
+            self.plan(&member.endpoint, tick);
+            probes.push(Probe {
                 upstream: Arc::clone(self),
                 member: Arc::clone(member),
             });
         }
-        due
+        probes
+    }
+
+    /// Since when a probe of an address is due, if it is and none is under way.
+    fn due(&self, member: &Member, tick: u64) -> Option<u64> {
+        let schedule = &member.endpoint.schedule;
+        let Some(interval) = self.interval(&member.endpoint) else {
+            schedule.next.store(0, Ordering::Relaxed);
+            return None;
+        };
+        let next = match schedule.next.load(Ordering::Relaxed) {
+            0 => {
+                let next = tick + spread(member.endpoint.id(), interval);
+                schedule.next.store(next + 1, Ordering::Relaxed);
+                next
+            }
+            next => next - 1,
+        };
+        (next <= tick && !schedule.is_probed.load(Ordering::Relaxed)).then_some(next)
     }
 
     /// The next moment at which [`Upstream::probes`] may have something; `None`: as things are, never.
@@ -127,12 +137,7 @@ impl Upstream {
         let endpoint = &probe.member.endpoint;
         let limits = &self.spec().active;
         let event = limits.event(outcome)?;
-        let turned = self.apply(endpoint, event, limits, Cause::Active(event), now)?;
-        match self.interval(endpoint) {
-            Some(interval) => self.plan(endpoint, self.tick(now), interval),
-            None => endpoint.schedule.next.store(0, Ordering::Relaxed),
-        }
-        Some(turned)
+        self.apply(endpoint, event, limits, Cause::Active(event), now)
     }
 
     fn is_probed(&self) -> bool {
@@ -144,9 +149,12 @@ impl Upstream {
         self.spec().probe_interval(endpoint.state().is_routable())
     }
 
-    fn plan(&self, endpoint: &Endpoint, tick: u64, interval: Duration) {
-        let next = tick + millis(interval).max(1);
-        endpoint.schedule.next.store(next + 1, Ordering::Relaxed);
+    /// The next probe comes an interval from now, the one of the state in which the address is.
+    pub(crate) fn plan(&self, endpoint: &Endpoint, tick: u64) {
+        let next = self
+            .interval(endpoint)
+            .map_or(0, |interval| tick + millis(interval).max(1) + 1);
+        endpoint.schedule.next.store(next, Ordering::Relaxed);
     }
 }
 

@@ -181,6 +181,7 @@ impl Upstream {
             return None;
         }
         endpoint.turned(to.is_routable(), self.tick(now));
+        self.plan(endpoint, self.tick(now));
         self.shared.turns.fetch_add(1, Ordering::AcqRel);
         Some(HealthEvent {
             upstream: self.spec.id(),

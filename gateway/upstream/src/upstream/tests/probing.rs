@@ -106,3 +106,36 @@ fn first_probes_are_spread_over_the_interval() {
     assert!(counts.iter().sum::<usize>() >= 100, "{counts:?}");
     assert!(counts.iter().all(|count| *count < 30), "{counts:?}");
 }
+
+#[test]
+fn probes_that_take_longer_than_the_interval_starve_nobody() {
+    let up = upstream(
+        &json!({ "healthchecks": { "active": {
+            "concurrency": 1,
+            "healthy": { "interval": 1, "successes": 1 },
+            "unhealthy": { "interval": 1, "tcp_failures": 2 },
+        }}}),
+        &[("10.0.0.1:80", 1), ("10.0.0.2:80", 1), ("10.0.0.3:80", 1)],
+    );
+    let now = Instant::now();
+    let mut seen = Vec::new();
+    for turn in 0..6 {
+        // Each takes five seconds.
+        let probes = up.probes(now + seconds(5 * turn));
+        seen.extend(addresses(&probes));
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+}
+
+#[test]
+fn an_address_that_fell_otherwise_is_probed_an_unhealthy_interval_later() {
+    let now = Instant::now();
+    let up = upstream(&probed(10), &[("10.0.0.1:80", 1)]);
+    drop(up.probes(now));
+    drop(up.probes(now + seconds(11)));
+    let fallen = up.set_health("10.0.0.1", |_| true, false, now + seconds(12));
+    assert_eq!(fallen.len(), 1);
+    assert_eq!(up.probes(now + seconds(13)).len(), 1);
+}
