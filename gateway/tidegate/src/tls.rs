@@ -105,15 +105,22 @@ impl TlsState {
             .iter()
             .map(|entity| (entity.id, Arc::from(entity.cert.as_str())))
             .collect();
+        // A Service is tied to its Upstream by name.
+        let of_upstreams: HashMap<String, CertificateId> = entities
+            .upstreams
+            .iter()
+            .filter_map(|upstream| Some((upstream.name.clone(), upstream.client_certificate.as_ref()?.id)))
+            .collect();
         let global = self.client_certificate.clone();
         let (trusted, trusts_system) = (self.trust.bundles.clone(), self.trust.system);
         let (cache, verify) = (Arc::clone(&self.upstream), settings.upstream.upstream_tls_verify);
         let depth = u8::try_from(settings.upstream.upstream_tls_verify_depth).ok();
         Box::new(move |UpstreamTlsFor { service, http2 }: UpstreamTlsFor<'_>| {
-            let own = service
-                .and_then(|service| service.client_certificate)
-                .and_then(|reference| certificates.get(&reference.id))
-                .cloned();
+            let named = service.and_then(|service| match &service.client_certificate {
+                Some(reference) => Some(reference.id),
+                None => of_upstreams.get(&service.host).copied(),
+            });
+            let own = named.and_then(|id| certificates.get(&id)).cloned();
             let wanted = service.and_then(|service| service.ca_certificates.as_deref());
             let wanted = wanted.unwrap_or_default();
             let options = UpstreamTlsOptions {

@@ -86,17 +86,31 @@ async fn a_service_shows_its_own_certificate_to_upstreams_that_ask() {
     let server = Certificate::for_names(&["localhost"]);
     let config = server.server_config_for_clients_of(&clients);
     let upstream = Upstream::tls_with(config, |_| Answer::ok("ok")).await;
+    let balanced = |name: &str, fields: &str| {
+        format!(
+            "- {{name: {name}, url: \"https://pool.test\", retries: 0, {fields} routes: [{{paths: [/{name}]}}]}}\n"
+        )
+    };
     let yaml = format!(
-        "certificates:\n{}{}services:\n{}{}{}",
+        "certificates:\n{}{}services:\n{}{}{}{}{}\
+         upstreams: [{{name: pool.test, client_certificate: {{id: {OWN}}}, targets: [{{target: \"localhost:{}\"}}]}}]\n",
         certificate(OWN, &clients.certificate("gateway.test")),
         certificate(STRANGE, &Authority::new("Strange").certificate("gateway.test")),
         service("bare", &upstream, ""),
         service("known", &upstream, &format!("client_certificate: {OWN},")),
         service("strange", &upstream, &format!("client_certificate: {STRANGE},")),
+        balanced("pooled", ""),
+        balanced("overruled", &format!("client_certificate: {STRANGE},")),
+        upstream.port(),
     );
     let gateway = Gateway::start(yaml).await;
     assert_eq!(status(&gateway, "/known").await, 200);
-    for path in ["/bare", "/strange"] {
+    assert_eq!(
+        status(&gateway, "/pooled").await,
+        200,
+        "the Upstream's, when the Service has none"
+    );
+    for path in ["/bare", "/strange", "/overruled"] {
         assert_eq!(status(&gateway, path).await, 502, "{path}");
         assert_eq!(status(&gateway, "/known").await, 200, "after {path}");
     }
