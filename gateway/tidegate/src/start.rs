@@ -80,6 +80,8 @@ pub fn run(settings: Settings) -> Result<()> {
         tls.upstream_source(&settings, &compiled.entities),
     );
     metrics.snapshot_accepted(compiled.snapshot.version);
+    // What can be wrong with its certificate is found before clients are let in.
+    let status_listeners = status_listeners(&settings, &tls)?;
     let sockets = workers::bind_all(&settings.listeners.proxy_listen.addresses, worker_count)?;
     let context = Arc::new(WorkerContext {
         shared: Arc::clone(&shared),
@@ -95,7 +97,6 @@ pub fn run(settings: Settings) -> Result<()> {
         settings: Arc::clone(&settings),
     });
     let control = control_runtime()?;
-    let status_listeners = status_listeners(&settings, &tls)?;
     let pid_file = write_pid_file(&settings)?;
     let threads = sockets
         .into_iter()
