@@ -31,7 +31,7 @@ const MANY_ROUTES: usize = 10_000;
 type Scenario = fn(&Workdir) -> Result<Vec<Table>>;
 
 /// What can be measured.
-const SCENARIOS: [(&str, Scenario); 9] = [
+const SCENARIOS: [(&str, Scenario); 10] = [
     ("plain", plain),
     ("plugins", plugins),
     ("routes", routes),
@@ -39,6 +39,7 @@ const SCENARIOS: [(&str, Scenario); 9] = [
     ("memory", memory::run),
     ("start", start::run),
     ("reload", reload::run),
+    ("upstreams", upstreams),
     ("wasm", wasm::run),
     ("wasm-languages", wasm::languages::run),
 ];
@@ -132,6 +133,24 @@ fn plugins(workdir: &Workdir) -> Result<Vec<Table>> {
             ..Ask::default()
         },
     )
+}
+
+fn upstreams(workdir: &Workdir) -> Result<Vec<Table>> {
+    let mut peers = vec![Peer::tidegate(workdir, "an address", &peers::plain_config())?];
+    for algorithm in [
+        "round-robin",
+        "least-connections",
+        "consistent-hashing",
+        "latency",
+    ] {
+        peers.push(Peer::tidegate(
+            workdir,
+            algorithm,
+            &peers::upstream_config(algorithm),
+        )?);
+    }
+    let title = "An Upstream with ten targets against an address";
+    side_by_side(title, "an address", &peers, &Ask::default())
 }
 
 /// Both ask for the route in the middle of the larger set; the smaller one has that route alone.

@@ -106,6 +106,19 @@ impl Connected {
     }
 }
 
+/// Host and port of `host:port`, `[address]:port`, or a host alone; the host is without brackets.
+#[must_use]
+pub fn split_port(target: &str) -> (&str, Option<u16>) {
+    let (host, port) = match target.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => (target, None),
+        },
+        _ => (target, None),
+    };
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
 async fn open(
     address: UpstreamAddress<'_>,
     tls: Option<(&Arc<UpstreamTls>, ServerName<'static>)>,

@@ -4,7 +4,7 @@ mod hash_value;
 
 pub use hash_value::{HashFacts, HashValue, cookie_of};
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use tidegate_model::entities;
 use tidegate_upstream::{Algorithm, Upstream};
@@ -46,6 +46,13 @@ pub enum HashInput {
 }
 
 impl PlannedUpstream {
+    /// The value that a request has for the upstream's cookie.
+    #[must_use]
+    pub fn cookie_value(&self, headers: &HeaderMap) -> Option<HashValue> {
+        let (name, _) = self.cookie.as_ref()?;
+        cookie_of(headers, name).map(HashValue::of)
+    }
+
     pub(crate) fn new(live: Arc<Upstream>) -> Self {
         let spec = live.spec();
         let entity = &spec.entity;

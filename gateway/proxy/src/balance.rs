@@ -12,7 +12,7 @@ use cookie::Given;
 use http::{HeaderValue, StatusCode};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tidegate_plan::{HashValue, PlannedUpstream};
 use tidegate_upstream::{Asked, HealthEvent, NoPeer, Outcome, Pick, Tried};
 
@@ -65,13 +65,13 @@ pub(crate) fn host_of(pick: &Pick, default_port: u16) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(host.clone()).ok()
 }
 
-/// Says that a target went out of use or came back.
-pub(crate) fn tell(event: &HealthEvent) {
+/// Tells the log that a target went out of use or came back; `detail` is what a probe found.
+pub fn tell(event: &HealthEvent, detail: Option<&str>) {
     let (upstream, target, address) = (&event.upstream_name, &event.host, event.address);
     if event.to.is_routable() {
-        tracing::info!(%upstream, %target, %address, cause = ?event.cause, "target is back in use");
+        tracing::info!(%upstream, %target, %address, cause = ?event.cause, detail, "target is back in use");
     } else {
-        tracing::warn!(%upstream, %target, %address, cause = ?event.cause, "target is out of use");
+        tracing::warn!(%upstream, %target, %address, cause = ?event.cause, detail, "target is out of use");
     }
 }
 
@@ -112,7 +112,7 @@ impl Flow {
 
     /// Reports a try that failed. One that is repeated counts as what it was; the last one counts by the status that
     /// the client gets, as in Kong.
-    pub(crate) fn report_failure(&mut self, fault: &ForwardFault, is_repeated: bool, took: Duration) {
+    pub(crate) fn report_failure(&mut self, fault: &ForwardFault, is_repeated: bool, began: Instant) {
         let outcome = match (fault, is_repeated) {
             (ForwardFault::Timeout, _) => Outcome::Timeout,
             (ForwardFault::Unreachable, true) => Outcome::TcpFailure,
@@ -126,7 +126,7 @@ impl Flow {
         let Some(pick) = balancing.pick.take() else {
             return;
         };
-        report(&pick, outcome, took);
+        report(&pick, outcome, began);
         if is_repeated {
             balancing.tried.add(&pick);
         } else {
@@ -135,34 +135,31 @@ impl Flow {
     }
 
     /// Reports the head of the upstream's answer.
-    pub(crate) fn report_answer(&self, status: StatusCode, took: Duration) {
-        if let Some(pick) = self
-            .balancing
-            .as_ref()
-            .and_then(|balancing| balancing.pick.as_ref())
-        {
+    pub(crate) fn report_answer(&self, status: StatusCode, began: Instant) {
+        if let Some(pick) = self.pick() {
             let outcome = match status {
                 StatusCode::GATEWAY_TIMEOUT => Outcome::Timeout,
                 _ => Outcome::Status(status.as_u16()),
             };
-            report(pick, outcome, took);
+            report(pick, outcome, began);
         }
     }
 
     /// Whether the upstream's retry budget allows one more; it is counted.
     pub(crate) fn has_retry_budget(&self) -> bool {
-        let pick = self
-            .balancing
-            .as_ref()
-            .and_then(|balancing| balancing.pick.as_ref());
-        pick.is_none_or(|pick| pick.upstream().may_retry())
+        self.pick().is_none_or(|pick| pick.upstream().may_retry())
+    }
+
+    /// The target in use.
+    fn pick(&self) -> Option<&Pick> {
+        self.balancing.as_ref()?.pick.as_ref()
     }
 }
 
-fn report(pick: &Pick, outcome: Outcome, took: Duration) {
+fn report(pick: &Pick, outcome: Outcome, began: Instant) {
     let now = Instant::now();
-    pick.took(took, now);
+    pick.took(now.saturating_duration_since(began), now);
     if let Some(event) = pick.report(outcome, now) {
-        tell(&event);
+        tell(&event, None);
     }
 }

@@ -34,8 +34,8 @@ pub(crate) struct Filters {
     end: Option<End>,
     /// Filters that listen.
     listening: usize,
-    /// A filter that paused said that bytes may go on.
-    has_flushed: bool,
+    /// A filter that pauses said that bytes may go on.
+    flushes: bool,
 }
 
 /// One filter at work.
@@ -67,7 +67,7 @@ impl Filters {
             upstream: None,
             end: None,
             listening: 0,
-            has_flushed: false,
+            flushes: false,
         }
     }
 

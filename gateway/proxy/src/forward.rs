@@ -94,14 +94,14 @@ impl Flow {
             };
             let failure = match outcome {
                 Ok(answer) => {
-                    self.report_answer(answer.head.status, began.elapsed());
+                    self.report_answer(answer.head.status, began);
                     self.x.tries.push(record);
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
             let repeats = left > 0 && self.may_repeat(&failure) && self.has_retry_budget();
-            self.report_failure(&failure.fault, repeats, began.elapsed());
+            self.report_failure(&failure.fault, repeats, began);
             let status = if failure.fault == ForwardFault::Timeout {
                 504
             } else {

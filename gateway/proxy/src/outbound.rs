@@ -8,10 +8,10 @@ use crate::worker::Worker;
 use futures_util::future::LocalBoxFuture;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use place::split_port;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
+use tidegate_net::connect::split_port;
 use tidegate_plugin::filter::{
     NoOutbound, Outbound, OutboundCall, OutboundError, OutboundResponse, OutboundStream,
 };

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tidegate_model::entities::Service;
 use tidegate_model::ids::ServiceId;
+use tidegate_net::connect::split_port;
 use tidegate_net::tls::UpstreamTls;
 use tidegate_plan::PlannedService;
 
@@ -71,17 +72,11 @@ impl TlsTargets {
             return Ok(Rc::clone(known));
         }
         let text = host.to_str().map_err(|error| error.to_string())?;
-        let name = match text.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => {
-                name
-            }
-            _ => text,
-        };
-        let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let (name, _) = split_port(text);
         let server_name =
-            ServerName::try_from(name.clone()).map_err(|_| format!("'{name}' is not a server name"))?;
+            ServerName::try_from(name.to_owned()).map_err(|_| format!("'{name}' is not a server name"))?;
         let config = worker.shared.upstream_tls(UpstreamTlsFor { service, http2 })?;
-        let id = worker.tls_targets.id_of(config.id(), &name);
+        let id = worker.tls_targets.id_of(config.id(), name);
         let target = Rc::new(TlsTarget {
             id,
             config,

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tidegate_net::dns::{Dns, DnsSettings, NameService, SystemLookup};
 use tidegate_net::probe::{Finding, ask};
 use tidegate_plan::Snapshot;
-use tidegate_proxy::names;
-use tidegate_upstream::{HealthEvent, Outcome, Probe, Upstream};
+use tidegate_proxy::{names, tell};
+use tidegate_upstream::{Outcome, Probe, Upstream};
 use tokio::sync::{Semaphore, watch};
 
 /// Probes at a time, over all upstreams. It bounds the sockets that targets can hold which do not answer.
@@ -154,16 +154,6 @@ async fn carry_out(probe: Probe, manner: Rc<Manner>, slots: Arc<Semaphore>) {
 fn conclude(probe: &Probe, outcome: Outcome, detail: &str) {
     tracing::debug!(upstream = %probe.upstream().spec().name, address = %probe.address(), ?outcome, detail, "health check");
     if let Some(event) = probe.upstream().probed(probe, outcome, Instant::now()) {
-        announce(&event, detail);
-    }
-}
-
-/// Tells the log that a target went out of use or came back.
-fn announce(event: &HealthEvent, detail: &str) {
-    let (upstream, target, address) = (&event.upstream_name, &event.host, event.address);
-    if event.to.is_routable() {
-        tracing::info!(%upstream, %target, %address, cause = ?event.cause, detail, "target is back in use");
-    } else {
-        tracing::warn!(%upstream, %target, %address, cause = ?event.cause, detail, "target is out of use");
+        tell(&event, Some(detail));
     }
 }

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use std::sync::Arc;
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{CipherSuite, PemSource, TrustAnchor};
-use tidegate_model::entities::{self, EntitySet, Upstream};
+use tidegate_model::entities::{EntitySet, Upstream};
 use tidegate_model::ids::{CaCertificateId, CertificateId};
 use tidegate_net::tls::{
     CertificateInput, CertificatePair, CertificateStore, CipherPolicy, CipherSelection, ClientCertificate,
@@ -95,11 +95,7 @@ impl TlsState {
         settings: &Settings,
         entities: &EntitySet,
     ) -> Box<UpstreamTlsSource> {
-        let certificates: HashMap<CertificateId, ClientCertificate> = entities
-            .certificates
-            .iter()
-            .map(|entity| (entity.id, client_certificate(entity)))
-            .collect();
+        let certificates = client_certificates(entities);
         let authorities: HashMap<CaCertificateId, Arc<str>> = entities
             .ca_certificates
             .iter()
@@ -146,11 +142,7 @@ impl TlsState {
 
     /// How TLS of health checks is set up: the Upstream says whether certificates are verified and which one is shown.
     pub(crate) fn probe_source(&self, settings: &Settings, entities: &EntitySet) -> Box<ProbeTlsSource> {
-        let certificates: HashMap<CertificateId, ClientCertificate> = entities
-            .certificates
-            .iter()
-            .map(|entity| (entity.id, client_certificate(entity)))
-            .collect();
+        let certificates = client_certificates(entities);
         let global = self.client_certificate.clone();
         let (trusted, trusts_system) = (self.trust.bundles.clone(), self.trust.system);
         let cache = Arc::clone(&self.upstream);
@@ -174,11 +166,15 @@ impl TlsState {
 /// Makes the TLS set-up for health checks of an Upstream, with HTTP/2 or without; the text says why it cannot.
 pub(crate) type ProbeTlsSource = dyn Fn(&Upstream, bool) -> Result<Arc<UpstreamTls>, String> + Send + Sync;
 
-fn client_certificate(entity: &entities::Certificate) -> ClientCertificate {
-    ClientCertificate {
-        cert: Arc::from(entity.cert.as_str()),
-        key: Arc::from(entity.key.as_str()),
-    }
+fn client_certificates(entities: &EntitySet) -> HashMap<CertificateId, ClientCertificate> {
+    let pairs = entities.certificates.iter().map(|entity| {
+        let pair = ClientCertificate {
+            cert: Arc::from(entity.cert.as_str()),
+            key: Arc::from(entity.key.as_str()),
+        };
+        (entity.id, pair)
+    });
+    pairs.collect()
 }
 
 fn server_settings(settings: &Settings) -> ServerTlsSettings {

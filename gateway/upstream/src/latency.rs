@@ -12,6 +12,11 @@ const DECAY_MILLIS: f32 = 10_000.0;
 #[derive(Debug, Default)]
 pub(crate) struct PeakEwma(AtomicU64);
 
+/// A clock of milliseconds as samples keep it; it wraps after 49 days.
+pub(crate) fn wrapped(tick: u64) -> u32 {
+    (tick & 0xffff_ffff) as u32
+}
+
 fn pack(micros: f32, tick: u32) -> u64 {
     u64::from(micros.to_bits()) << 32 | u64::from(tick)
 }

@@ -3,6 +3,7 @@
 use crate::board::Member;
 use crate::endpoint::Endpoint;
 use crate::health::{Cause, HealthEvent, Outcome};
+use crate::latency::wrapped;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -65,11 +66,8 @@ impl Pick {
 
     /// Notes how long connecting and the response's head took.
     pub fn took(&self, time: Duration, now: Instant) {
-        let tick = self.upstream.tick(now);
-        self.member
-            .endpoint
-            .latency
-            .sample(time, (tick & 0xffff_ffff) as u32);
+        let tick = wrapped(self.upstream.tick(now));
+        self.member.endpoint.latency.sample(time, tick);
     }
 
     /// Counts how the try ended (kong-core F.4, passive checks). The event, when the address went out or came back.

@@ -3,7 +3,7 @@
 use crate::board::Member;
 use crate::endpoint::Endpoint;
 use crate::health::{Cause, HealthEvent, Outcome};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, millis};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Upstream {
     /// some moment within its interval, so that the probes of many do not come together.
     #[must_use]
     pub fn probes(self: &Arc<Self>, now: Instant) -> Vec<Probe> {
-        if !self.is_probed() {
+        if !self.spec().is_probed() {
             return Vec::new();
         }
         let tick = self.tick(now);
@@ -118,7 +118,7 @@ impl Upstream {
     /// The next moment at which [`Upstream::probes`] may have something; `None`: as things are, never.
     #[must_use]
     pub fn next_probe(&self, now: Instant) -> Option<Instant> {
-        if !self.is_probed() {
+        if !self.spec().is_probed() {
             return None;
         }
         let board = self.board.load();
@@ -140,11 +140,6 @@ impl Upstream {
         self.apply(endpoint, event, limits, Cause::Active(event), now)
     }
 
-    fn is_probed(&self) -> bool {
-        let spec = self.spec();
-        spec.probe_interval(true).is_some() || spec.probe_interval(false).is_some()
-    }
-
     fn interval(&self, endpoint: &Endpoint) -> Option<Duration> {
         self.spec().probe_interval(endpoint.state().is_routable())
     }
@@ -156,10 +151,6 @@ impl Upstream {
             .map_or(0, |interval| tick + millis(interval).max(1) + 1);
         endpoint.schedule.next.store(next, Ordering::Relaxed);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 /// A moment within the interval, the same for the same address.

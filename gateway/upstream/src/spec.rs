@@ -125,8 +125,15 @@ impl UpstreamSpec {
     /// Whether anything judges health at all.
     #[must_use]
     pub fn has_checks(&self) -> bool {
-        let active = &self.entity.healthchecks.active;
-        active.healthy.interval > 0.0 || active.unhealthy.interval > 0.0 || self.passive.can_fail()
+        self.is_probed() || self.passive.can_fail()
+    }
+
+    /// Whether addresses are probed at all.
+    #[must_use]
+    pub fn is_probed(&self) -> bool {
+        [true, false]
+            .into_iter()
+            .any(|is_routable| self.probe_interval(is_routable).is_some())
     }
 
     /// Time between probes of an address that is in use, or out; `None`: it is not probed.

@@ -8,6 +8,7 @@ use crate::board::{Board, Member};
 use crate::choice::{self, Asked, NoPeer};
 use crate::endpoint::Endpoint;
 use crate::health::{Cause, Event, HealthEvent, Limits, State};
+use crate::latency::wrapped;
 use crate::pick::Pick;
 use crate::retry_budget::RetryBudget;
 use crate::spec::UpstreamSpec;
@@ -153,8 +154,7 @@ impl Upstream {
 
     /// Milliseconds of this upstream's clock.
     pub(crate) fn tick(&self, now: Instant) -> u64 {
-        let age = now.saturating_duration_since(self.shared.epoch);
-        u64::try_from(age.as_millis()).unwrap_or(u64::MAX / 2)
+        millis(now.saturating_duration_since(self.shared.epoch))
     }
 
     pub(crate) fn apply(
@@ -215,7 +215,7 @@ impl Upstream {
     pub fn claims_refresh(&self, interval: Duration, now: Instant) -> bool {
         let tick = self.tick(now);
         let due = self.shared.refresh.load(Ordering::Relaxed);
-        let next = tick + u64::try_from(interval.as_millis()).unwrap_or(u64::MAX / 2);
+        let next = tick + millis(interval);
         tick >= due
             && self
                 .shared
@@ -223,6 +223,11 @@ impl Upstream {
                 .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
+}
+
+/// Whole milliseconds; what no clock reaches is cut.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 /// The addresses of all targets: literals, and what names came to.
@@ -274,8 +279,7 @@ fn board(spec: &UpstreamSpec, shared: &Shared, names: &Names, known: &HashMap<Ke
 
 /// A new address starts with the mean of the others (kong-core F.2).
 fn seed_latency(members: &[Arc<Member>], shared: &Shared) {
-    let age = shared.epoch.elapsed().as_millis();
-    let tick = u32::try_from(age & 0xffff_ffff).unwrap_or(0);
+    let tick = wrapped(millis(shared.epoch.elapsed()));
     let known: Vec<f32> = members
         .iter()
         .filter_map(|member| member.endpoint.latency.micros(tick))

@@ -1,6 +1,5 @@
 //! All upstreams of a configuration.
 
-use crate::probes::Probe;
 use crate::spec::UpstreamSpec;
 use crate::upstream::Upstream;
 use hashbrown::HashMap;
@@ -41,17 +40,5 @@ impl Upstreams {
     /// Every upstream, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.by_id.values()
-    }
-
-    /// The probes of all upstreams that are due at `now`.
-    #[must_use]
-    pub fn probes(&self, now: Instant) -> Vec<Probe> {
-        self.iter().flat_map(|upstream| upstream.probes(now)).collect()
-    }
-
-    /// The next moment at which [`Upstreams::probes`] may have something.
-    #[must_use]
-    pub fn next_probe(&self, now: Instant) -> Option<Instant> {
-        self.iter().filter_map(|upstream| upstream.next_probe(now)).min()
     }
 }

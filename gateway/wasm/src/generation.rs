@@ -40,7 +40,6 @@ pub(crate) struct Generation {
     pub(crate) circuit: Circuit,
     /// Data under other names than the VM id.
     stores: Mutex<HashMap<Box<str>, Arc<SharedData>>>,
-    failures: [AtomicU64; FailureKind::ALL.len()],
     warned_at: AtomicU64,
     is_retired: AtomicBool,
 }
@@ -82,7 +81,6 @@ impl Generation {
             mailbox: Arc::default(),
             circuit: Circuit::default(),
             stores: Mutex::default(),
-            failures: Default::default(),
             warned_at: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
         })
@@ -162,16 +160,6 @@ impl Generation {
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {
         self.host.count_failures(&self.name, kind, 1);
-        if let Some(count) = self.failures.get(kind as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (FailureKind, u64)> {
-        FailureKind::ALL
-            .into_iter()
-            .zip(&self.failures)
-            .map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
     }
 
     /// Nobody will begin an exchange with it any more: free instances go.

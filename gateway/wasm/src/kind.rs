@@ -5,7 +5,7 @@ use crate::abi::linker::{self, ModuleCode};
 use crate::background;
 use crate::component::{self, ComponentCode, ComponentRun, ComponentVm};
 use crate::generation::{Bound, Generation, Passage};
-use crate::host::{FailureKind, FilterHost};
+use crate::host::FilterHost;
 use crate::meta::FilterMeta;
 use crate::module::{Code, FilterModule, LoadError};
 use crate::options::{FilterOptions, Resume};
@@ -279,11 +279,6 @@ impl WasmFilter {
     #[must_use]
     pub fn options(&self) -> &FilterOptions {
         &self.generation.options
-    }
-
-    /// Failures by kind since it was built (`tidegate_filter_traps_total`).
-    pub fn failures(&self) -> impl Iterator<Item = (FailureKind, u64)> {
-        self.generation.failures()
     }
 
     /// Whether it failed so often that it is out of service.

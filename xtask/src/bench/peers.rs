@@ -19,6 +19,10 @@ pub(crate) const KEY: &str = "bench-key";
 pub(crate) const LARGE: usize = 64 << 10;
 /// Port of the backend, chosen by [`Workdir::new`], stands for itself in configurations.
 const BACKEND: &str = "@BACKEND@";
+/// Its port alone.
+const BACKEND_PORT: &str = "@BACKEND_PORT@";
+/// Addresses at which the backend listens, from 127.0.0.1 on: targets of [`upstream_config`].
+const BACKEND_ADDRESSES: u8 = 10;
 
 /// Files of one run, and what all peers share.
 #[derive(Debug)]
@@ -46,7 +50,9 @@ impl Workdir {
 
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let file = self.path.join(name);
-        let text = text.replace(BACKEND, &format!("127.0.0.1:{}", self.backend_port));
+        let text = text
+            .replace(BACKEND, &format!("127.0.0.1:{}", self.backend_port))
+            .replace(BACKEND_PORT, &self.backend_port.to_string());
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)
     }
@@ -81,8 +87,11 @@ impl Backend {
         std::fs::create_dir_all(workdir.path.join("backend"))?;
         std::fs::write(&large, "x".repeat(LARGE))
             .with_context(|| format!("cannot write {}", large.display()))?;
+        let others: String = (2..=BACKEND_ADDRESSES)
+            .map(|last| format!("listen 127.0.0.{last}:{BACKEND_PORT} backlog=16384; "))
+            .collect();
         let server = format!(
-            "location / {{ return 200 '{}'; }} location = /large {{ root {}; }}",
+            "{others}location / {{ return 200 '{}'; }} location = /large {{ root {}; }}",
             "x".repeat(100),
             workdir.path.join("backend").display()
         );
@@ -233,6 +242,29 @@ pub(crate) fn plain_config() -> String {
 services:
 - {{name: s, url: \"http://{BACKEND}\", routes: [{{name: r, paths: [/]}}]}}
 "
+    )
+}
+
+/// The same behind an Upstream with ten targets, which are one backend at ten addresses.
+pub(crate) fn upstream_config(algorithm: &str) -> String {
+    let targets: String = (1..=BACKEND_ADDRESSES)
+        .map(|last| format!("  - {{target: \"127.0.0.{last}:{BACKEND_PORT}\"}}\n"))
+        .collect();
+    format!(
+        "_format_version: \"3.0\"
+upstreams:
+- name: ten
+  algorithm: {algorithm}
+  hash_on: {}
+  targets:
+{targets}services:
+- {{name: s, host: ten, routes: [{{name: r, paths: [/]}}]}}
+",
+        if algorithm == "consistent-hashing" {
+            "path"
+        } else {
+            "none"
+        }
     )
 }
 

@@ -11,6 +11,9 @@ use std::process::Command;
 
 type Install = fn() -> Result<()>;
 
+/// What componentize-js runs on; distributions have older ones.
+const OLDEST_NODE: u32 = 20;
+
 /// Gives the languages whose compilers are not there and could not be installed.
 pub(crate) fn install() -> Vec<&'static str> {
     let languages: [(&str, Install); 5] = [
@@ -64,6 +67,15 @@ fn assemblyscript() -> Result<()> {
 }
 
 fn javascript() -> Result<()> {
+    shell::install(&[("node", "nodejs"), ("npm", "npm")])?;
+    let said = shell::output(Command::new("node").arg("--version"))?;
+    let major = said.trim().trim_start_matches('v').split('.').next();
+    let major: u32 = major.unwrap_or_default().parse().context("the version of node")?;
+    anyhow::ensure!(
+        major >= OLDEST_NODE,
+        "componentize-js wants Node.js {OLDEST_NODE}, and {} is installed",
+        said.trim()
+    );
     // A folder of its own: npm removes from a folder what it did not put there by the same command.
     npm(
         "javascript",

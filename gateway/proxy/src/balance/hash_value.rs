@@ -2,23 +2,21 @@
 
 use super::cookie::Given;
 use crate::phases::Flow;
-use tidegate_plan::{HashFacts, HashInput, HashValue, PlannedUpstream, cookie_of};
+use tidegate_plan::{HashFacts, HashInput, HashValue, PlannedUpstream};
 
 impl Flow {
     /// The value for this request, and the cookie that the client is given when it lacks one.
     pub(super) fn hash_value(&self, upstream: &PlannedUpstream) -> (Option<HashValue>, Option<Given>) {
         let headers = &self.x.request.headers;
         if upstream.is_sticky {
-            let cookie = upstream.cookie.as_ref();
-            let value = cookie.and_then(|(name, _)| cookie_of(headers, name));
-            return (value.map(HashValue::of), None);
+            return (upstream.cookie_value(headers), None);
         }
         for input in &upstream.hash {
             if *input == HashInput::Cookie
                 && let Some((name, path)) = &upstream.cookie
             {
-                if let Some(value) = cookie_of(headers, name) {
-                    return (Some(HashValue::of(value)), None);
+                if let Some(value) = upstream.cookie_value(headers) {
+                    return (Some(value), None);
                 }
                 let value = self.worker.random_uuid().hyphenated().to_string();
                 let given = Given::new(name, &value, path);

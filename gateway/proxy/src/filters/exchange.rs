@@ -58,15 +58,14 @@ impl Flow {
         let mut slots = Vec::new();
         let mut outcome = Ok(());
         // Those of consumers were chosen with the plugins; they come last.
-        let mut filters = of_scopes.chain(&self.selected).filter_map(|index| {
+        let filters = of_scopes.chain(&self.selected).filter_map(|index| {
             let instance = snapshot.instance(*index)?;
             Some((instance, instance.filter.as_ref()?))
         });
-        let mut next = filters.next();
-        while let Some((instance, filter)) = next {
-            next = filters.next();
-            if let Some((_, filter)) = next {
-                filter.prepare();
+        let mut filters = filters.peekable();
+        while let Some((instance, filter)) = filters.next() {
+            if let Some((_, next)) = filters.peek() {
+                next.prepare();
             }
             match filter.start(&mut self.x) {
                 Ok(Some(run)) => slots.push(Slot {

@@ -91,7 +91,7 @@ impl Filters {
                     stage.pause = Some(hold);
                     stage.has_bytes = true;
                 }
-                self.has_flushed = true;
+                self.flushes = true;
             }
             FilterEvent::Reply(reply) => return Err(End::Reply(reply)),
             FilterEvent::Close => return Err(End::Close),
@@ -175,10 +175,10 @@ impl Filters {
 
     /// Takes bytes of filters that pause, if there is room for them. `true`: there were some.
     fn flush(&mut self, cx: &Context<'_>, direction: Direction) -> bool {
-        let mut moved = false;
-        if !self.has_flushed {
+        if !self.flushes {
             return false;
         }
+        let mut moved = false;
         for place in 0..self.slots.len() {
             let lane = match direction {
                 Direction::Request => &mut self.request,

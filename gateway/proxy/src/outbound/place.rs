@@ -9,7 +9,7 @@ use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
-use tidegate_net::connect::{self, ConnectError, Connected};
+use tidegate_net::connect::{self, ConnectError, Connected, split_port};
 use tidegate_net::pool::PoolKey;
 use tidegate_plan::{Destination, PlannedService, PlannedUpstream};
 use tidegate_plugin::filter::{OutboundCall, OutboundError};
@@ -154,16 +154,4 @@ fn host_value(host: &str, port: Option<u16>) -> Result<HeaderValue, OutboundErro
         None => host.to_owned(),
     };
     HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| OutboundError::UnknownTarget)
-}
-
-/// `host:port`, `[address]:port`, or a host alone.
-pub(super) fn split_port(target: &str) -> (&str, Option<u16>) {
-    let (host, port) = match target.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
-            Ok(port) => (host, Some(port)),
-            Err(_) => (target, None),
-        },
-        _ => (target, None),
-    };
-    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }

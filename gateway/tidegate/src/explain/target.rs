@@ -3,7 +3,7 @@
 use crate::cli::explain::ExplainRequest;
 use std::fmt::Write as _;
 use std::time::Instant;
-use tidegate_plan::{HashFacts, HashInput, HashValue, PlannedUpstream, cookie_of};
+use tidegate_plan::{HashFacts, HashInput, HashValue, PlannedUpstream};
 use tidegate_plugin::exchange::Captures;
 use tidegate_router::Match;
 use tidegate_upstream::{Algorithm, Asked, DnsState, TargetView, Tried, WhyOut};
@@ -69,10 +69,7 @@ fn rule(algorithm: Algorithm) -> &'static str {
 
 /// The value that is hashed, as far as it is known without a connection and without plugins.
 fn value(upstream: &PlannedUpstream, facts: &HashFacts<'_>, text: &mut String) -> Option<HashValue> {
-    let cookie = || {
-        let (name, _) = upstream.cookie.as_ref()?;
-        cookie_of(facts.headers, name).map(HashValue::of)
-    };
+    let cookie = || upstream.cookie_value(facts.headers);
     if upstream.is_sticky {
         return cookie();
     }

@@ -27,10 +27,8 @@ impl Agenda {
     /// Everything that is assigned, to be looked at now.
     pub(super) fn of(assignment: &Assignment) -> Self {
         let now = Instant::now();
-        let probed = assignment.upstreams.iter().filter(|upstream| {
-            let spec = upstream.spec();
-            spec.probe_interval(true).is_some() || spec.probe_interval(false).is_some()
-        });
+        let upstreams = assignment.upstreams.iter();
+        let probed = upstreams.filter(|upstream| upstream.spec().is_probed());
         let planned = probed.map(|upstream| {
             let manner = Rc::new(Manner::of(&upstream.spec().entity, &assignment.tls));
             let upstream = Arc::clone(upstream);

@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_model::entities::{ActiveHealthcheck, Upstream};
+use tidegate_net::connect::split_port;
 use tidegate_net::probe::Question;
 use tidegate_net::tls::UpstreamTls;
 use tidegate_upstream::Probe;
@@ -85,18 +86,9 @@ impl Manner {
         host: &'m str,
     ) -> Result<Option<(&'m Arc<UpstreamTls>, &'m str)>, &'m str> {
         let Some(tls) = &self.tls else { return Ok(None) };
-        let name = self.sni.as_deref().unwrap_or_else(|| without_port(host));
+        let name = self.sni.as_deref().unwrap_or_else(|| split_port(host).0);
         Ok(Some((tls.as_ref().map_err(String::as_str)?, name)))
     }
-}
-
-/// The name of `name:port`, and the address of `[address]:port`.
-fn without_port(host: &str) -> &str {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl Request {
@@ -242,7 +234,7 @@ mod tests {
             ("[::1]:443", "::1"),
             ("[::1]", "::1"),
         ] {
-            assert_eq!(without_port(host), name, "{host}");
+            assert_eq!(split_port(host).0, name, "{host}");
         }
     }
 }

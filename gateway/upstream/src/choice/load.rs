@@ -2,6 +2,7 @@
 
 use crate::board::Member;
 use crate::choice::{Filter, mix};
+use crate::latency::wrapped;
 
 /// Up to this many addresses, least-connections looks at all of them; beyond, at [`SAMPLE`] random ones.
 const EXACT: usize = 16;
@@ -56,7 +57,7 @@ impl Load {
         match self {
             Self::Connections => exchanges / weight,
             Self::Latency => {
-                let tick = (filter.tick & 0xffff_ffff) as u32;
+                let tick = wrapped(filter.tick);
                 let micros = endpoint.latency.micros(tick).unwrap_or(0.0).max(1.0);
                 f64::from(micros) * exchanges / weight
             }

@@ -13,10 +13,6 @@ pub struct NamedTarget {
     pub target: TargetId,
     /// Its name.
     pub host: Arc<str>,
-    /// Port for records that have none.
-    pub port: u16,
-    /// Weight for records that have none.
-    pub weight: u16,
 }
 
 /// One record.
@@ -75,15 +71,19 @@ struct Known {
     fault: Option<DnsFault>,
 }
 
+impl Known {
+    fn is_of(&self, target: &TargetSpec) -> bool {
+        self.host == target.host && self.port == target.port
+    }
+}
+
 /// What is known of the names of an upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Names(Vec<Known>);
 
 impl Names {
     fn find(&self, target: &TargetSpec) -> Option<&Known> {
-        self.0
-            .iter()
-            .find(|known| known.host == target.host && known.port == target.port)
+        self.0.iter().find(|known| known.is_of(target))
     }
 
     pub(crate) fn addresses(&self, target: &TargetSpec) -> &[ResolvedAddress] {
@@ -122,11 +122,7 @@ impl Names {
             // Servers that fail say nothing about the addresses that were good a moment ago.
             Err(fault) => (None, Some(fault)),
         };
-        let place = self
-            .0
-            .iter_mut()
-            .find(|known| known.host == target.host && known.port == target.port);
-        let Some(known) = place else {
+        let Some(known) = self.0.iter_mut().find(|known| known.is_of(target)) else {
             self.0.push(Known {
                 host: Arc::clone(&target.host),
                 port: target.port,
@@ -155,8 +151,6 @@ impl Upstream {
             .map(|target| NamedTarget {
                 target: target.id,
                 host: Arc::clone(&target.host),
-                port: target.port,
-                weight: target.weight,
             })
     }
 
@@ -169,7 +163,7 @@ impl Upstream {
     /// Whether any target is a name.
     #[must_use]
     pub fn has_names(&self) -> bool {
-        self.spec().targets.iter().any(|target| target.address.is_none())
+        self.names().next().is_some()
     }
 
     /// Takes the answer for a target in. Addresses that stay keep their state. When the servers failed, what they said

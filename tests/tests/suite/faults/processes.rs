@@ -40,6 +40,10 @@ impl Process {
         Self { child, address }
     }
 
+    async fn three() -> [Self; 3] {
+        [Self::start().await, Self::start().await, Self::start().await]
+    }
+
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
@@ -110,7 +114,7 @@ impl Load {
     }
 }
 
-async fn in_front_of(backends: &[&Process]) -> Gateway {
+async fn in_front_of(backends: &[Process]) -> Gateway {
     let targets: String = backends
         .iter()
         .map(|backend| format!("  - target: {}\n", backend.address))
@@ -155,13 +159,9 @@ async fn is_in_use(gateway: &Gateway, backend: SocketAddr, wanted: bool) {
 
 #[tokio::test]
 async fn a_backend_that_is_killed_costs_no_request_that_may_be_repeated_and_comes_back() {
-    let backends = [
-        Process::start().await,
-        Process::start().await,
-        Process::start().await,
-    ];
-    let [one, two, three] = &backends;
-    let gateway = in_front_of(&[one, two, three]).await;
+    let backends = Process::three().await;
+    let [one, ..] = &backends;
+    let gateway = in_front_of(&backends).await;
     let load = Load::start(gateway.proxy(), &Request::get("/get"));
     load.goes_on(100).await;
     one.signal("KILL");
@@ -185,13 +185,9 @@ async fn a_backend_that_is_killed_costs_no_request_that_may_be_repeated_and_come
 
 #[tokio::test]
 async fn a_backend_that_is_killed_costs_at_most_what_was_in_flight_on_it() {
-    let backends = [
-        Process::start().await,
-        Process::start().await,
-        Process::start().await,
-    ];
-    let [one, two, three] = &backends;
-    let gateway = in_front_of(&[one, two, three]).await;
+    let backends = Process::three().await;
+    let [one, ..] = &backends;
+    let gateway = in_front_of(&backends).await;
     let load = Load::start(gateway.proxy(), &Request::post("/post", "once"));
     load.goes_on(100).await;
     one.signal("KILL");
@@ -204,13 +200,9 @@ async fn a_backend_that_is_killed_costs_at_most_what_was_in_flight_on_it() {
 
 #[tokio::test]
 async fn a_backend_that_is_stopped_holds_a_request_no_longer_than_the_time_for_reading() {
-    let backends = [
-        Process::start().await,
-        Process::start().await,
-        Process::start().await,
-    ];
-    let [one, two, three] = &backends;
-    let gateway = in_front_of(&[one, two, three]).await;
+    let backends = Process::three().await;
+    let [one, ..] = &backends;
+    let gateway = in_front_of(&backends).await;
     let load = Load::start(gateway.proxy(), &Request::get("/get"));
     load.goes_on(100).await;
     one.signal("STOP");

@@ -91,7 +91,7 @@ fn a_filter_that_fails_over_and_over_is_out_of_service() {
     let fault = drive(&filter, |drive| drive).fault.expect("a refusal");
     assert_eq!(fault.status, 503);
     assert!(fault.retry_after.is_some());
-    let (kind, count) = filter.failures().next().expect("kinds");
+    let (_, kind, count) = world.host.failure_counts().remove(0);
     assert_eq!((kind, count), (FailureKind::Trap, 6));
 }
 
