@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tidegate_net::dns::{Dns, DnsSettings, NameService, SystemLookup};
 use tidegate_net::probe::{Finding, ask};
 use tidegate_plan::Snapshot;
-use tidegate_proxy::{names, tell};
+use tidegate_proxy::{names, peer, tell};
 use tidegate_upstream::{Outcome, Probe, Upstream};
 use tokio::sync::{Semaphore, watch};
 
@@ -139,7 +139,7 @@ async fn carry_out(probe: Probe, manner: Rc<Manner>, slots: Arc<Semaphore>) {
     };
     let message = manner.message(&probe);
     let question = manner.question(&message);
-    let finding = ask(probe.address(), manner.timeout, tls, question).await;
+    let finding = ask(peer(probe.address()), manner.timeout, tls, question).await;
     let (outcome, detail) = match finding {
         Finding::Alive => (Outcome::Connected, String::new()),
         Finding::Status(status) => (Outcome::Status(status), format!("status {status}")),

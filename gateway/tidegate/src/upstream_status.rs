@@ -75,7 +75,7 @@ fn address(view: &EndpointView) -> Value {
     };
     let latency = view.latency.map(|latency| latency.as_micros() as u64);
     json!({
-        "ip": view.address.ip().to_string(),
+        "ip": view.address.without_port(),
         "port": view.address.port(),
         "weight": view.weight,
         "health": view.health.name(),

@@ -2,10 +2,10 @@
 
 use crate::health::{HealthCell, State};
 use crate::latency::PeakEwma;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+use tidegate_model::address::Address;
 use twox_hash::XxHash64;
 
 /// Smallest share of its weight that an address has right after it recovered.
@@ -16,7 +16,7 @@ const COLDEST: f64 = 0.1;
 #[repr(align(128))]
 pub struct Endpoint {
     host: Arc<str>,
-    address: SocketAddr,
+    address: Address,
     id: u64,
     pub(crate) health: HealthCell,
     pub(crate) in_flight: AtomicU32,
@@ -44,7 +44,7 @@ pub(crate) struct Totals {
 }
 
 impl Endpoint {
-    pub(crate) fn new(host: &Arc<str>, address: SocketAddr) -> Self {
+    pub(crate) fn new(host: &Arc<str>, address: Address) -> Self {
         let key = format!("{host}|{address}");
         Self {
             host: Arc::clone(host),
@@ -68,7 +68,7 @@ impl Endpoint {
 
     /// Where to connect.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Address {
         self.address
     }
 

@@ -4,10 +4,10 @@ use crate::board::Member;
 use crate::health::{Counters, State};
 use crate::spec::TargetSpec;
 use crate::upstream::{DnsFault, Upstream};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 
 /// Health in Kong's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct EndpointView {
     /// Host of the target as written.
     pub host: Arc<str>,
     /// The address.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Its share of traffic.
     pub weight: u32,
     /// Health in Kong's words.

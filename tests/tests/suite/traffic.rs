@@ -12,6 +12,8 @@ mod listen_flags;
 mod listeners;
 #[path = "traffic/messages.rs"]
 mod messages;
+#[path = "traffic/targets.rs"]
+mod targets;
 #[path = "traffic/tls.rs"]
 mod tls;
 #[path = "traffic/tls_settings.rs"]

@@ -4,6 +4,7 @@ use crate::spec::{TargetSpec, UpstreamSpec};
 use crate::upstream::Upstream;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use tidegate_model::address::Address;
 use tidegate_model::ids::TargetId;
 
 /// A target that somebody has to resolve.
@@ -41,13 +42,13 @@ impl ResolvedAddress {
     }
 
     /// Address and weight that it stands for (kong-core F.3). A target of weight 0 gives none to its records.
-    pub(crate) fn place(&self, target: &TargetSpec) -> (SocketAddr, u32) {
+    pub(crate) fn place(&self, target: &TargetSpec) -> (Address, u32) {
         let port = self.port.filter(|port| *port != 0).unwrap_or(target.port);
         let weight = match self.weight {
             Some(weight) if target.weight > 0 => weight.max(1),
             _ => u32::from(target.weight),
         };
-        (SocketAddr::new(self.ip, port), weight)
+        (Address::Tcp(SocketAddr::new(self.ip, port)), weight)
     }
 }
 
