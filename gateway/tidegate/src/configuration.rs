@@ -2,6 +2,7 @@
 
 use crate::certificates;
 use crate::filter_library::FilterLibrary;
+use crate::live_entities::LiveEntities;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use std::fmt::Write as _;
@@ -12,10 +13,10 @@ use tidegate_config::declarative::{
 };
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::EnabledNames;
-use tidegate_config::vault::{Environment, Secrets, resolve_references};
+use tidegate_config::vault::{Environment, Secrets, Warning, resolve_references};
 use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::{Context as ModelContext, RouterFlavor};
-use tidegate_plan::{PlanInput, Snapshot, keep_times, plan};
+use tidegate_plan::{PlanFault, PlanInput, Snapshot, keep_times, plan};
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{Kind, Registry};
 use tidegate_router::Flavor;
@@ -27,6 +28,8 @@ pub struct Configuration {
     plugins: Registry,
     services: Arc<Services>,
     library: Mutex<Option<Arc<FilterLibrary>>>,
+    /// References that led nowhere when the last configuration was compiled.
+    told: Mutex<Vec<String>>,
 }
 
 /// A configuration that passed every check.
@@ -59,6 +62,7 @@ impl Configuration {
             plugins: tidegate_plugins::registry(),
             services,
             library: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -170,19 +174,9 @@ impl Configuration {
         registry: &Registry,
         previous: Option<&Snapshot>,
     ) -> Result<Compiled> {
-        let (snapshot, faults) = plan(&PlanInput {
-            entities: &entities,
-            registry,
-            services: &self.services,
-            flavor: flavor(&self.settings),
-            previous,
-        });
+        let (snapshot, faults) = self.plan(&entities, registry, previous);
         if !faults.is_empty() {
-            let mut text = format!("{} faults in the configuration:", faults.len());
-            for fault in &faults {
-                let _ = write!(text, "\n  {fault}");
-            }
-            anyhow::bail!(text);
+            anyhow::bail!(listed(&faults));
         }
         Ok(Compiled {
             snapshot: Arc::new(snapshot),
@@ -190,6 +184,77 @@ impl Configuration {
             content_hash,
         })
     }
+
+    /// The entities of a store, which were checked when they were written. Those that cannot be put to work all the
+    /// same are left out, and the text says which.
+    ///
+    /// # Errors
+    /// When the filters cannot be read.
+    pub(crate) fn compile_stored(
+        &self,
+        stored: &LiveEntities,
+        previous: Option<&Snapshot>,
+    ) -> Result<(Compiled, Option<String>)> {
+        let registry = self.registry(previous.is_none())?;
+        let entities = self.resolved(stored, &registry);
+        let (snapshot, faults) = self.plan(&entities, &registry, previous);
+        let compiled = Compiled {
+            snapshot: Arc::new(snapshot),
+            entities,
+            content_hash: stored.version().to_string(),
+        };
+        Ok((compiled, (!faults.is_empty()).then(|| listed(&faults))))
+    }
+
+    /// The entities with their vault references followed; the same ones when there are none.
+    fn resolved(&self, stored: &LiveEntities, registry: &Registry) -> Arc<EntitySet> {
+        if !stored.has_references() {
+            return Arc::clone(stored.entities());
+        }
+        let mut entities = EntitySet::clone(stored.entities());
+        let environment = |name: &str| std::env::var(name).ok();
+        let schemas = RegistrySchemas::new(registry, &self.settings);
+        let secrets = secrets(&self.settings, &environment);
+        let missing = resolve_references(&mut entities, &schemas, &secrets);
+        self.tell(missing);
+        Arc::new(entities)
+    }
+
+    /// Each edit finds the same references that lead nowhere: they are worth a word when they are others.
+    fn tell(&self, missing: Vec<Warning>) {
+        let missing: Vec<String> = missing
+            .into_iter()
+            .map(|warning| format!("{} {}: {}", warning.collection, warning.id, warning.reason))
+            .collect();
+        let mut told = self.told.lock();
+        for warning in missing.iter().filter(|warning| !told.contains(warning)) {
+            tracing::warn!("a vault reference leads nowhere: {warning}");
+        }
+        *told = missing;
+    }
+
+    fn plan(
+        &self,
+        entities: &EntitySet,
+        registry: &Registry,
+        previous: Option<&Snapshot>,
+    ) -> (Snapshot, Vec<PlanFault>) {
+        plan(&PlanInput {
+            entities,
+            registry,
+            services: &self.services,
+            flavor: flavor(&self.settings),
+            previous,
+        })
+    }
+}
+
+fn listed(faults: &[PlanFault]) -> String {
+    let mut text = format!("{} faults in the configuration:", faults.len());
+    for fault in faults {
+        let _ = write!(text, "\n  {fault}");
+    }
+    text
 }
 
 /// Reads a declarative file.

@@ -9,6 +9,8 @@ pub mod echo;
 pub mod explain;
 pub mod filter_library;
 mod filter_metrics;
+mod follower;
+mod live_entities;
 mod memory;
 mod name_service;
 mod priority;

@@ -2,6 +2,7 @@
 
 use crate::compile_thread::{CompileThread, Retired};
 use crate::configuration::{Compiled, Configuration};
+use crate::live_entities::LiveEntities;
 use crate::prober::{Assignment, Prober};
 use crate::start::series;
 use crate::tls::TlsState;
@@ -160,13 +161,40 @@ impl Reloader {
                 self.state.lock().refused = None;
                 tracing::debug!("the declarative file was written anew and holds what is in service");
             }
-            Err(error) => {
-                self.metrics.snapshot_refused();
-                let text = format!("{error:#}");
-                tracing::error!("the new configuration is refused, the old one serves on:\n{text}");
-                self.state.lock().refused = Some(text);
-            }
+            Err(error) => self.refuse(&error),
         }
+    }
+
+    /// Runs a job on the thread that compiles.
+    pub(crate) fn post_job(&self, job: impl FnOnce(&mut Retired) + Send + 'static) {
+        self.thread.post(job);
+    }
+
+    /// Takes the entities of a store into service. Those that cannot be put to work are left out.
+    pub(crate) fn apply(&self, stored: &LiveEntities, retired: &mut Retired) {
+        let previous = self.shared.snapshot();
+        let compiled = self.configuration.compile_stored(stored, Some(&previous));
+        let outcome = compiled.and_then(|(compiled, faults)| {
+            self.tls.update(&compiled.entities)?;
+            Ok((compiled, faults))
+        });
+        match outcome {
+            Ok((compiled, faults)) => {
+                self.accept(compiled, retired);
+                if let Some(text) = faults {
+                    tracing::error!("a part of the stored configuration is not in service:\n{text}");
+                    self.state.lock().refused = Some(text);
+                }
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    fn refuse(&self, error: &anyhow::Error) {
+        self.metrics.snapshot_refused();
+        let text = format!("{error:#}");
+        tracing::error!("the new configuration is refused, the old one serves on:\n{text}");
+        self.state.lock().refused = Some(text);
     }
 
     fn accept(&self, compiled: Compiled, retired: &mut Retired) {
