@@ -6,8 +6,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 mod memory;
+mod redb;
 
-pub use memory::MemoryBackend;
+pub use self::memory::MemoryBackend;
+pub use self::redb::RedbBackend;
 
 /// Makes lists of row changes durable, in order, each all or nothing. Knows no rule about entities.
 ///

@@ -18,7 +18,10 @@ mod faults;
 pub(crate) mod suite;
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
+    match value {
+        Value::Object(object) => object,
+        other => panic!("{other} is no object"),
+    }
 }
 
 pub(crate) fn service(number: u128, name: &str) -> Map<String, Value> {
