@@ -1,6 +1,7 @@
 //! From a declarative file to a snapshot: load, resolve references, plan.
 
 use crate::certificates;
+use crate::entity_store;
 use crate::filter_library::FilterLibrary;
 use crate::live_entities::LiveEntities;
 use anyhow::{Context, Result};
@@ -12,7 +13,7 @@ use tidegate_config::declarative::{
     self, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
 };
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::EnabledNames;
+use tidegate_config::settings::values::{Database, EnabledNames};
 use tidegate_config::vault::{Environment, Secrets, Warning, resolve_references};
 use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::{Context as ModelContext, RouterFlavor};
@@ -38,6 +39,8 @@ pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
     /// What it was made from, references resolved.
     pub entities: Arc<EntitySet>,
+    /// The same with vault references as they are written.
+    pub(crate) written: Arc<EntitySet>,
     /// MD5 of the text in hex, as Kong reports it; 32 zeros without a configuration.
     pub content_hash: String,
 }
@@ -55,15 +58,19 @@ pub const NO_CONFIGURATION: &str = "00000000000000000000000000000000";
 
 impl Configuration {
     /// With the built-in plugins.
-    #[must_use]
-    pub fn new(settings: Arc<Settings>, services: Arc<Services>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the setting `plugins` has a name that this build does not know.
+    pub fn new(settings: Arc<Settings>, services: Arc<Services>) -> Result<Self> {
+        let plugins = tidegate_plugins::registry();
+        check_enabled_plugins(&settings, &plugins)?;
+        Ok(Self {
             settings,
-            plugins: tidegate_plugins::registry(),
+            plugins,
             services,
             library: Mutex::default(),
             told: Mutex::default(),
-        }
+        })
     }
 
     /// The filters, if the settings have them on and a configuration was compiled.
@@ -90,13 +97,12 @@ impl Configuration {
     /// # Errors
     /// With every fault of the file, each with its place.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled> {
-        check_enabled_plugins(&self.settings, &self.plugins)?;
         let registry = self.registry(previous.is_none())?;
         match self.source()? {
             Some(source) => self.compile_source(&source, &registry, previous),
             None => {
                 let hash = NO_CONFIGURATION.to_owned();
-                self.compile_entities(EntitySet::default(), hash, &registry, previous)
+                self.compile_entities(Arc::default(), hash, &registry, previous)
             }
         }
     }
@@ -115,11 +121,23 @@ impl Configuration {
         }
     }
 
+    /// Whether the settings name a declarative text, and entities live there.
+    #[must_use]
+    pub fn has_source(&self) -> bool {
+        let configuration = &self.settings.configuration;
+        let is_named =
+            configuration.declarative_config.is_some() || configuration.declarative_config_string.is_some();
+        is_named && entity_store::kind(&self.settings) == Database::Off
+    }
+
     /// The declarative text; `None` when the settings name none.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn source(&self) -> Result<Option<SourceText>> {
+        if !self.has_source() {
+            return Ok(None);
+        }
         let configuration = &self.settings.configuration;
         if let Some(path) = &configuration.declarative_config {
             return read_source(path).map(Some);
@@ -157,19 +175,28 @@ impl Configuration {
         if !loaded.warnings.is_empty() {
             tracing::warn!("{}", loaded.warnings);
         }
-        let mut entities = loaded.entities;
-        // References that lead nowhere were among the warnings.
-        drop(resolve_references(&mut entities, &schemas, &secrets));
+        let mut written = loaded.entities;
         if let Some(previous) = previous {
             let loaded_at = i64::try_from(now_millis / 1_000).unwrap_or(i64::MAX);
-            keep_times(&mut entities, previous, loaded_at);
+            keep_times(&mut written, previous, loaded_at);
         }
-        self.compile_entities(entities, loaded.content_hash, registry, previous)
+        let written = Arc::new(written);
+        let mut entities = Arc::clone(&written);
+        if memchr::memmem::find(&source.bytes, b"{vault://").is_some() {
+            // References that lead nowhere were among the warnings.
+            drop(resolve_references(
+                Arc::make_mut(&mut entities),
+                &schemas,
+                &secrets,
+            ));
+        }
+        let compiled = self.compile_entities(entities, loaded.content_hash, registry, previous)?;
+        Ok(Compiled { written, ..compiled })
     }
 
     fn compile_entities(
         &self,
-        entities: EntitySet,
+        entities: Arc<EntitySet>,
         content_hash: String,
         registry: &Registry,
         previous: Option<&Snapshot>,
@@ -180,7 +207,8 @@ impl Configuration {
         }
         Ok(Compiled {
             snapshot: Arc::new(snapshot),
-            entities: Arc::new(entities),
+            written: Arc::clone(&entities),
+            entities,
             content_hash,
         })
     }
@@ -200,6 +228,7 @@ impl Configuration {
         let (snapshot, faults) = self.plan(&entities, &registry, previous);
         let compiled = Compiled {
             snapshot: Arc::new(snapshot),
+            written: Arc::clone(stored.entities()),
             entities,
             content_hash: stored.version().to_string(),
         };
@@ -395,7 +424,7 @@ mod tests {
 
     fn configuration(text: &str) -> Configuration {
         let settings = Settings::with(&[("declarative_config_string", text)]).unwrap();
-        Configuration::new(Arc::new(settings), Arc::new(Services::detached()))
+        Configuration::new(Arc::new(settings), Arc::new(Services::detached())).unwrap()
     }
 
     #[test]

@@ -127,5 +127,8 @@ fn completed(collection: &str, row: &Row) -> Option<String> {
 fn membership(row: &Row) -> Option<(ConsumerGroupId, ConsumerId)> {
     let value = row.value();
     let id = |field: &str| value.get(field)?.get("id")?.as_str()?.parse().ok();
-    Some((ConsumerGroupId(id("consumer_group")?), ConsumerId(id("consumer")?)))
+    Some((
+        ConsumerGroupId(id("consumer_group")?),
+        ConsumerId(id("consumer")?),
+    ))
 }

@@ -1,8 +1,11 @@
 //! Takes a changed configuration into service, or refuses it and leaves the old one where it is.
 
+mod stored;
+
+pub(crate) use stored::Stored;
+
 use crate::compile_thread::{CompileThread, Retired};
 use crate::configuration::{Compiled, Configuration};
-use crate::live_entities::LiveEntities;
 use crate::prober::{Assignment, Prober};
 use crate::start::series;
 use crate::tls::TlsState;
@@ -11,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tidegate_config::settings::Settings;
+use tidegate_model::entities::EntitySet;
 use tidegate_proxy::Shared;
 use tidegate_telemetry::metrics::Metrics;
 
@@ -23,6 +27,7 @@ pub(crate) struct Reloader {
     tls: Arc<TlsState>,
     thread: CompileThread,
     prober: Arc<Prober>,
+    stored: Stored,
     state: Mutex<State>,
     is_asked: AtomicBool,
     is_touched: AtomicBool,
@@ -66,6 +71,7 @@ impl Reloader {
         tls: Arc<TlsState>,
         thread: CompileThread,
         prober: Arc<Prober>,
+        stored: Stored,
         current: &Compiled,
     ) -> Arc<Self> {
         let seen = mark(&settings);
@@ -84,10 +90,16 @@ impl Reloader {
             tls,
             thread,
             prober,
+            stored,
             state: Mutex::new(state),
             is_asked: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
         })
+    }
+
+    /// The store.
+    pub(crate) fn stored(&self) -> &Stored {
+        &self.stored
     }
 
     /// The last outcome.
@@ -144,6 +156,9 @@ impl Reloader {
             state.content_hash.clone()
         };
         let previous = self.shared.snapshot();
+        if !self.configuration.has_source() {
+            return self.apply_again(retired);
+        }
         let outcome = match reason {
             // Who asks may have changed what is not in the file: certificates that settings name, environment.
             Reason::Asked => self.configuration.compile(Some(&previous)).map(Some),
@@ -156,7 +171,11 @@ impl Reloader {
             Ok(compiled)
         });
         match outcome {
-            Ok(Some(compiled)) => self.accept(compiled, retired),
+            Ok(Some(compiled)) => {
+                let written = Arc::clone(&compiled.written);
+                self.accept(compiled, retired);
+                self.mirror(&written);
+            }
             Ok(None) => {
                 self.state.lock().refused = None;
                 tracing::debug!("the declarative file was written anew and holds what is in service");
@@ -165,28 +184,10 @@ impl Reloader {
         }
     }
 
-    /// Runs a job on the thread that compiles.
-    pub(crate) fn post_job(&self, job: impl FnOnce(&mut Retired) + Send + 'static) {
-        self.thread.post(job);
-    }
-
-    /// Takes the entities of a store into service. Those that cannot be put to work are left out.
-    pub(crate) fn apply(&self, stored: &LiveEntities, retired: &mut Retired) {
-        let previous = self.shared.snapshot();
-        let compiled = self.configuration.compile_stored(stored, Some(&previous));
-        let outcome = compiled.and_then(|(compiled, faults)| {
-            self.tls.update(&compiled.entities)?;
-            Ok((compiled, faults))
-        });
-        match outcome {
-            Ok((compiled, faults)) => {
-                self.accept(compiled, retired);
-                if let Some(text) = faults {
-                    tracing::error!("a part of the stored configuration is not in service:\n{text}");
-                    self.state.lock().refused = Some(text);
-                }
-            }
-            Err(error) => self.refuse(&error),
+    /// Shows what a file says through the Admin API.
+    fn mirror(&self, written: &Arc<EntitySet>) {
+        if let Err(error) = self.stored.mirror(written) {
+            tracing::error!("{error:#}");
         }
     }
 

@@ -4,8 +4,10 @@ use crate::cli::pid_file::PidFile;
 use crate::compile_thread::CompileThread;
 use crate::configuration::{Compiled, Configuration};
 use crate::control_listener::{self, Certificates, ControlListener};
+use crate::entity_store;
+use crate::live_entities::LiveEntities;
 use crate::prober::{Assignment, Prober};
-use crate::reload::Reloader;
+use crate::reload::{Reloader, Stored};
 use crate::status::{self, StatusContext};
 use crate::tls::TlsState;
 use crate::workers::{self, WorkerContext};
@@ -20,6 +22,7 @@ use tidegate_net::limits::ConnectionLimits;
 use tidegate_plugin::counters::Counters;
 use tidegate_plugin::services::{Services, SystemClock};
 use tidegate_proxy::Shared;
+use tidegate_store::Store;
 use tidegate_telemetry::access_log::{AccessLog, Format};
 use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
 use tidegate_telemetry::metrics::{Family, FamilyKind, Metrics, Options};
@@ -50,10 +53,10 @@ pub fn run(settings: Settings) -> Result<()> {
         node_id,
         hostname: hostname(),
     });
-    let configuration = Arc::new(Configuration::new(Arc::clone(&settings), services));
+    let configuration = Arc::new(Configuration::new(Arc::clone(&settings), services)?);
+    let store = entity_store::open(&settings)?;
     let compile_thread = CompileThread::start()?;
-    let first = Arc::clone(&configuration);
-    let compiled = compile_thread.call(move || first.compile(None))??;
+    let (live, compiled) = first_configuration(&configuration, &store, &compile_thread)?;
     let worker_count = settings.process.workers.count().get();
     let metrics = Arc::new(Metrics::new(Options {
         workers: worker_count,
@@ -110,6 +113,8 @@ pub fn run(settings: Settings) -> Result<()> {
         crate::name_service::cache_settings(&settings),
     )?);
     crate::upstream_metrics::add(&metrics, &prober);
+    let stored = Stored::new(store, live, control.handle().clone());
+    let written = configuration.has_source().then(|| Arc::clone(&compiled.written));
     let reloader = Reloader::new(
         Arc::clone(&configuration),
         Arc::clone(&settings),
@@ -118,6 +123,7 @@ pub fn run(settings: Settings) -> Result<()> {
         tls,
         compile_thread,
         Arc::clone(&prober),
+        stored,
         &compiled,
     );
     drop(compiled);
@@ -132,6 +138,10 @@ pub fn run(settings: Settings) -> Result<()> {
         };
         status::serve(status_listeners, status);
         tokio::spawn(Arc::clone(&reloader).watch());
+        if let Some(written) = written {
+            reloader.show(written).await;
+        }
+        tokio::spawn(Arc::clone(&reloader).follow());
         wait_for_stop(&reloader).await
     })?;
     tracing::info!(grace = ?settings.process.shutdown_grace, "draining");
@@ -146,6 +156,26 @@ pub fn run(settings: Settings) -> Result<()> {
     control.shutdown_timeout(Duration::from_millis(200));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The first configuration, from the file or from the store.
+fn first_configuration(
+    configuration: &Arc<Configuration>,
+    store: &Store,
+    thread: &CompileThread,
+) -> Result<(LiveEntities, Compiled)> {
+    let (configuration, store) = (Arc::clone(configuration), store.clone());
+    thread.call(move || {
+        let live = LiveEntities::read(&store);
+        if configuration.has_source() {
+            return Ok((live, configuration.compile(None)?));
+        }
+        let (compiled, faults) = configuration.compile_stored(&live, None)?;
+        if let Some(text) = faults {
+            tracing::error!("a part of the stored configuration is not in service:\n{text}");
+        }
+        Ok((live, compiled))
+    })?
 }
 
 /// Where `/status` is answered: the status listener, and the Admin API's addresses when somebody named them. Kong

@@ -1,7 +1,7 @@
 //! The status listener: `/status`, `/status/ready`, `/status/upstreams`, `/metrics` (kong-core G.5).
 
 use crate::configuration::NO_CONFIGURATION;
-use crate::control_listener::{self, ControlListener};
+use crate::control_listener::{self, Answer, ControlListener};
 use crate::prober::Prober;
 use crate::reload::Reloader;
 use crate::upstream_status;
@@ -11,6 +11,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_proxy::Shared;
@@ -38,7 +40,17 @@ pub(crate) fn serve(listeners: Vec<ControlListener>, context: StatusContext) {
         context,
         is_marked_draining: AtomicBool::new(false),
     };
-    control_listener::serve(listeners, move |request| answer(&state, request));
+    control_listener::serve(listeners, &Arc::new(state));
+}
+
+impl Answer for State {
+    fn to(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        _: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static {
+        std::future::ready(Ok(answer(self, &request)))
+    }
 }
 
 fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
