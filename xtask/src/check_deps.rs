@@ -55,6 +55,11 @@ const RULES: &[Rule] = &[
         never: IO_AND_FUTURES,
     },
     Rule {
+        name: "tidegate-store",
+        ours: &["tidegate-model"],
+        never: &["hyper", "hyper-util", "h2", "http"],
+    },
+    Rule {
         name: "tidegate-router",
         ours: &["tidegate-model"],
         never: IO_AND_FUTURES,

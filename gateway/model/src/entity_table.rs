@@ -20,6 +20,9 @@ pub struct EntityType {
     pub endpoint_key: Option<&'static str>,
     /// The fields that identify an entity together (kong-core B.3); empty when there are none.
     pub cache_key: &'static [&'static str],
+    /// Combinations of fields of which each may occur once. One whose first field is unset does not count; the other
+    /// fields count as unset where they are.
+    pub unique_together: &'static [&'static [&'static str]],
     /// Whether it belongs to a workspace.
     pub is_workspaceable: bool,
     /// Lists that an entry of a file may hold for its children.
@@ -80,6 +83,7 @@ const fn row<T: Declared>(collection: &'static str, endpoint_key: Option<&'stati
         nested_path: collection,
         endpoint_key,
         cache_key: &[],
+        unique_together: &[],
         is_workspaceable: true,
         children: &[],
         schema: T::schema,
@@ -134,6 +138,7 @@ static ENTITIES: &[EntityType] = &[
     },
     EntityType {
         cache_key: &["name", "route", "service", "consumer"],
+        unique_together: &[&["name", "route", "service", "consumer", "consumer_group"]],
         ..row::<Plugin>("plugins", Some("instance_name"))
     },
     EntityType {
@@ -142,6 +147,7 @@ static ENTITIES: &[EntityType] = &[
     },
     EntityType {
         cache_key: &["upstream", "target"],
+        unique_together: &[&["upstream", "target"]],
         ..row::<Target>("targets", Some("target"))
     },
     EntityType {
@@ -156,12 +162,14 @@ static ENTITIES: &[EntityType] = &[
     },
     EntityType {
         cache_key: &["kid", "set"],
+        unique_together: &[&["kid", "set"]],
         ..row::<Key>("keys", Some("name"))
     },
     EntityType {
         admin_path: "filter-chains",
         nested_path: "filter-chains",
         cache_key: &["route", "service"],
+        unique_together: &[&["route"], &["service"]],
         ..row::<FilterChain>("filter_chains", Some("name"))
     },
     EntityType {
@@ -190,6 +198,7 @@ static ENTITIES: &[EntityType] = &[
     },
     EntityType {
         cache_key: &["consumer", "group"],
+        unique_together: &[&["consumer", "group"]],
         ..row::<Acl>("acls", Some("group"))
     },
     EntityType {
@@ -226,7 +235,8 @@ mod tests {
             for (field, target) in entity.references() {
                 assert!(entity_type(target).is_some(), "{}.{field}", entity.collection);
             }
-            for key in entity.cache_key.iter().chain(&entity.endpoint_key) {
+            let together = entity.unique_together.iter().copied().flatten();
+            for key in entity.cache_key.iter().chain(&entity.endpoint_key).chain(together) {
                 let is_field = entity.schema().fields.iter().any(|field| field.name == *key);
                 assert!(is_field, "{}.{key}", entity.collection);
             }

@@ -97,6 +97,9 @@ pub struct Field {
     pub secret: bool,
     /// Unique among the entities of one collection.
     pub unique: bool,
+    /// On a reference: the entity is deleted together with the one it points to, instead of keeping that from being
+    /// deleted.
+    pub cascade: bool,
     /// Left out of the record while it is unset, instead of being null there.
     pub hidden_when_unset: bool,
     /// The field exists only with this router flavour; with another it is an `unknown field`.

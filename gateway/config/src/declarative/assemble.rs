@@ -1,6 +1,5 @@
 //! Drafts to typed entities: every draft goes through the table of its collection.
 
-use super::collections;
 use super::document::Document;
 use super::flatten::{Drafts, nearest};
 use super::header::Header;
@@ -191,7 +190,7 @@ pub(super) struct Broken<'r> {
 
 /// Collections whose records are compared with each other later on.
 fn has_shared_rules(entity: &EntityType) -> bool {
-    !collections::unique_together(entity).is_empty()
+    !entity.unique_together.is_empty()
         || entity
             .schema()
             .fields

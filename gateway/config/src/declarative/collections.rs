@@ -1,18 +1,6 @@
 //! What a file says about collections beyond the table of the model.
 
-use tidegate_model::entity_table::{EntityType, entity_table};
-
-/// Combinations of fields of which each may occur once in a collection.
-pub(super) fn unique_together(entity: &EntityType) -> &'static [&'static [&'static str]] {
-    match entity.collection {
-        "plugins" => &[&["name", "route", "service", "consumer", "consumer_group"]],
-        "targets" => &[&["upstream", "target"]],
-        "acls" => &[&["consumer", "group"]],
-        "keys" => &[&["kid", "set"]],
-        "filter_chains" => &[&["route"], &["service"]],
-        _ => &[],
-    }
-}
+use tidegate_model::entity_table::entity_table;
 
 /// Names of all collections.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {

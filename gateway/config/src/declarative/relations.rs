@@ -1,7 +1,6 @@
 //! Rules among several entities: what may occur once, and protocols that must fit together.
 
 use super::assemble::Assembled;
-use super::collections;
 use super::flatten::Drafts;
 use super::identity::{Index, taken};
 use super::report::{Fault, Report, key};
@@ -59,7 +58,7 @@ fn unique_values(drafts: &Drafts, index: &Index, assembled: &Assembled, report: 
                 );
             }
         }
-        for fields in collections::unique_together(entity) {
+        for fields in entity.unique_together {
             if let Some(dump) = combination(record, fields) {
                 let first = fields.first().copied().unwrap_or_default();
                 if !seen.insert((entity.collection, first, format!("\u{0}{dump}"))) {

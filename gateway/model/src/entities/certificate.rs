@@ -43,7 +43,7 @@ record! {
         /// Server name; `*` may be its first or last character.
         pub name: String = wildcard_host().required().unique(),
         /// The certificate.
-        pub certificate: ForeignKey<CertificateId> = foreign("certificates").required(),
+        pub certificate: ForeignKey<CertificateId> = foreign("certificates").cascade().required(),
         /// Labels.
         pub tags: Option<Vec<String>> = tags(),
     }

@@ -51,7 +51,7 @@ record! {
         /// Unix seconds of creation.
         pub created_at: Option<i64> = timestamp(),
         /// Owner.
-        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").required(),
+        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").cascade().required(),
         /// The key; generated when absent.
         pub key: String = string().unique().secret().referenceable().required(),
         /// Seconds to live.
@@ -70,7 +70,7 @@ record! {
         /// Unix seconds of creation.
         pub created_at: Option<i64> = timestamp(),
         /// Owner.
-        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").required(),
+        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").cascade().required(),
         /// Unique user name.
         pub username: String = string().unique().required(),
         /// SHA-1 of password and consumer id, in hex.
@@ -88,7 +88,7 @@ record! {
         /// Unix seconds of creation.
         pub created_at: Option<i64> = timestamp(),
         /// Owner.
-        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").required(),
+        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").cascade().required(),
         /// Issuer key; generated when absent.
         pub key: Option<String> = string().unique(),
         /// HMAC secret; generated when absent.
@@ -115,7 +115,7 @@ record! {
         /// Unix seconds of creation.
         pub created_at: Option<i64> = timestamp(),
         /// Owner.
-        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").required(),
+        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").cascade().required(),
         /// Unique user name.
         pub username: String = string().unique().required(),
         /// Shared secret; generated when absent.
@@ -134,7 +134,7 @@ record! {
         /// Unix seconds of creation.
         pub created_at: Option<i64> = timestamp(),
         /// Member.
-        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").required(),
+        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").cascade().required(),
         /// Group name.
         pub group: String = string().required(),
         /// Labels.
@@ -150,7 +150,7 @@ record! {
         /// Unix seconds of creation.
         pub created_at: Option<i64> = timestamp(),
         /// Owner.
-        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").required(),
+        pub consumer: ForeignKey<ConsumerId> = foreign("consumers").cascade().required(),
         /// Name of the application.
         pub name: String = string().required(),
         /// Client id; generated when absent.

@@ -33,9 +33,9 @@ record! {
         /// Disabled chains are skipped.
         pub enabled: bool = boolean().required().default(true),
         /// Scope: this route.
-        pub route: Option<ForeignKey<RouteId>> = foreign("routes"),
+        pub route: Option<ForeignKey<RouteId>> = foreign("routes").cascade(),
         /// Scope: this service.
-        pub service: Option<ForeignKey<ServiceId>> = foreign("services"),
+        pub service: Option<ForeignKey<ServiceId>> = foreign("services").cascade(),
         /// The filters in order.
         pub filters: Vec<Filter> = array(record::<Filter>()).required().len_min(1),
         /// Labels.

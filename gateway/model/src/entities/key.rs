@@ -42,7 +42,7 @@ record! {
         /// Unix seconds of the last change.
         pub updated_at: Option<i64> = timestamp(),
         /// Its set.
-        pub set: Option<ForeignKey<KeySetId>> = foreign("key_sets"),
+        pub set: Option<ForeignKey<KeySetId>> = foreign("key_sets").cascade(),
         /// Unique name.
         pub name: Option<String> = string().unique(),
         /// Key id, unique in its set.

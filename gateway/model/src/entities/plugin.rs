@@ -38,13 +38,13 @@ record! {
         /// Unique label without effect at run time.
         pub instance_name: Option<String> = name(),
         /// Scope: only this service.
-        pub service: Option<ForeignKey<ServiceId>> = foreign("services"),
+        pub service: Option<ForeignKey<ServiceId>> = foreign("services").cascade(),
         /// Scope: only this route.
-        pub route: Option<ForeignKey<RouteId>> = foreign("routes"),
+        pub route: Option<ForeignKey<RouteId>> = foreign("routes").cascade(),
         /// Scope: only this consumer.
-        pub consumer: Option<ForeignKey<ConsumerId>> = foreign("consumers"),
+        pub consumer: Option<ForeignKey<ConsumerId>> = foreign("consumers").cascade(),
         /// Scope: only members of this group.
-        pub consumer_group: Option<ForeignKey<ConsumerGroupId>> = foreign("consumer_groups").hidden_when_unset(),
+        pub consumer_group: Option<ForeignKey<ConsumerGroupId>> = foreign("consumer_groups").cascade().hidden_when_unset(),
         /// The plugin's own configuration.
         pub config: Value = any(),
         /// Protocols.

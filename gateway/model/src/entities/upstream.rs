@@ -221,7 +221,7 @@ record! {
         /// Unix seconds of the last change, with milliseconds.
         pub updated_at: Option<f64> = number(),
         /// Its upstream.
-        pub upstream: ForeignKey<UpstreamId> = foreign("upstreams").required(),
+        pub upstream: ForeignKey<UpstreamId> = foreign("upstreams").cascade().required(),
         /// Host and port.
         pub target: String = schema::target().required(),
         /// Share of traffic; 0: none.

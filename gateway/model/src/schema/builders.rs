@@ -20,6 +20,7 @@ fn build(shape: Shape) -> FieldBuilder {
         referenceable: false,
         secret: false,
         unique: false,
+        cascade: false,
         hidden_when_unset: false,
         only_with: None,
     })
@@ -66,6 +67,13 @@ impl FieldBuilder {
     #[must_use]
     pub fn unique(mut self) -> Self {
         self.0.unique = true;
+        self
+    }
+
+    /// On a reference: goes when the entity goes that it points to.
+    #[must_use]
+    pub fn cascade(mut self) -> Self {
+        self.0.cascade = true;
         self
     }
 

@@ -53,6 +53,9 @@ fn describe_field(field: &Field) -> Map<String, Value> {
     for (flag, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
         described.insert(flag.to_owned(), Value::Bool(true));
     }
+    if field.cascade {
+        described.insert("on_delete".to_owned(), Value::from("cascade"));
+    }
     described
 }
 
