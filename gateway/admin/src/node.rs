@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_config::declarative::PluginSchemas;
+use tidegate_config::declarative::{Inspection, PluginSchemas};
+use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::Violation;
 use uuid::Uuid;
 
@@ -37,6 +38,9 @@ pub trait Node: Send + Sync + 'static {
     /// is not installed, a key that does not belong to its certificate. Runs inside of a transaction, so it must be
     /// quick.
     fn inspect(&self, collection: &'static str, record: &Map<String, Value>) -> Vec<Violation>;
+
+    /// The same for all entities of a declarative configuration, which may not be put to work with any of these faults.
+    fn inspect_all(&self, entities: &EntitySet) -> Vec<Inspection>;
 
     /// Resolves when this version of the store, or a later one, serves traffic on this node.
     fn applied(&self, version: u64) -> BoxFuture<'_, ()>;

@@ -70,7 +70,7 @@ impl Assembler<'_> {
             if has_shared_rules(entity) {
                 assembled.records.insert(at, record.clone());
             }
-            if let Err(error) = push(&mut assembled.entities, entity.collection, record) {
+            if let Err(error) = assembled.entities.push(entity.collection, record) {
                 let place = drafts.place(at);
                 self.report.fault(
                     Fault::new(drafts.path(at), error.to_string())
@@ -280,39 +280,4 @@ fn value_at_mut<'v>(input: &'v mut Map<String, Value>, path: &[PathSegment]) -> 
             PathSegment::Key(name) | PathSegment::Entry(name) => value.get_mut(name),
             PathSegment::Index(index) => value.get_mut(index),
         })
-}
-
-/// Adds a checked record to the typed set.
-fn push(set: &mut EntitySet, collection: &str, record: Map<String, Value>) -> Result<(), serde_json::Error> {
-    macro_rules! into {
-        ($($name:ident),+ $(,)?) => {
-            match collection {
-                $(stringify!($name) => set.$name.push(serde_json::from_value(Value::Object(record))?),)+
-                _ => {}
-            }
-        };
-    }
-    into!(
-        services,
-        routes,
-        consumers,
-        consumer_groups,
-        plugins,
-        upstreams,
-        targets,
-        certificates,
-        snis,
-        ca_certificates,
-        vaults,
-        keys,
-        key_sets,
-        filter_chains,
-        keyauth_credentials,
-        basicauth_credentials,
-        jwt_secrets,
-        hmacauth_credentials,
-        acls,
-        oauth2_credentials,
-    );
-    Ok(())
 }

@@ -93,7 +93,8 @@ enum Level {
     Merged,
 }
 
-fn is_about_plugin(check: &EntityCheck) -> bool {
+/// Whether a check of a configuration is one of the plugin's entry: it names fields as `config.x`.
+pub(super) fn is_about_plugin(check: &EntityCheck) -> bool {
     check.fields().iter().any(|name| {
         name.strip_prefix(CONFIG)
             .is_some_and(|rest| rest.starts_with('.'))
