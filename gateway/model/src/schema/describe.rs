@@ -1,5 +1,6 @@
 //! Tables as JSON, in the shape of Kong's `/schemas/{entity}`.
 
+use super::process::is_about_plugin;
 use super::{Condition, EntityCheck, Field, Kind, RecordSchema, Rule, Shape, Shorthand};
 use serde_json::{Map, Value, json};
 
@@ -11,6 +12,47 @@ impl RecordSchema {
         let checks: Vec<Value> = self.checks.iter().map(describe_check).collect();
         table.insert("entity_checks".to_owned(), Value::Array(checks));
         Value::Object(table)
+    }
+
+    /// The table of a plugin's configuration, inside of what the plugin's entry may hold: scopes that it refuses, and
+    /// its protocols. `any` stands for a configuration that may be anything.
+    #[must_use]
+    pub fn describe_plugin(
+        &self,
+        refused: &[(&str, &str)],
+        protocols: (&[&str], &[&str]),
+        any: bool,
+    ) -> Value {
+        let (allowed, default) = protocols;
+        let mut fields: Vec<Value> = refused
+            .iter()
+            .map(|(scope, collection)| json!({ *scope: {"type": "foreign", "reference": collection, "eq": null} }))
+            .collect();
+        fields.push(json!({ "protocols": {
+            "type": "set",
+            "required": true,
+            "default": default,
+            "elements": {"type": "string", "one_of": allowed},
+        } }));
+        let (about_plugin, own): (Vec<_>, Vec<_>) =
+            self.checks.iter().partition(|check| is_about_plugin(check));
+        let mut config = Map::from_iter([(
+            "type".to_owned(),
+            Value::from(if any { "json" } else { "record" }),
+        )]);
+        if !any {
+            config.insert("required".to_owned(), Value::Bool(true));
+            config.extend(self.describe_fields());
+            if !own.is_empty() {
+                config.insert(
+                    "entity_checks".to_owned(),
+                    own.into_iter().map(describe_check).collect(),
+                );
+            }
+        }
+        fields.push(json!({ "config": config }));
+        let checks: Vec<Value> = about_plugin.into_iter().map(describe_check).collect();
+        json!({ "fields": fields, "entity_checks": checks })
     }
 
     fn describe_fields(&self) -> Map<String, Value> {
