@@ -2,7 +2,7 @@
 
 use crate::errors::ApiError;
 use crate::keys::{Key, Within};
-use crate::records::{self, Record, uuid_of};
+use crate::records::{self, Record};
 use crate::writing::{Desk, Writing};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -155,9 +155,4 @@ fn preset(sent: &mut Record, within: Option<Within>) {
     if let Some(Within { field, parent }) = within {
         sent.insert(field.to_owned(), json!({ "id": parent.to_string() }));
     }
-}
-
-/// The id of a record that is finished.
-pub(crate) fn id_of(record: &Record) -> Option<Uuid> {
-    uuid_of(record.get("id"))
 }

@@ -143,7 +143,7 @@ pub(crate) fn replace_all(
 fn finish(desk: &Desk, collection: &str, record: &mut Map<String, Value>) {
     let hides = |name: &str| {
         let field = entity_type(collection).and_then(|entity| entity.schema().field(name));
-        field.is_some_and(|field| field.hidden_when_unset)
+        field.is_some_and(|field| field.hidden_when_unset || field.only_with.is_some())
     };
     record.retain(|name, value| !(value.is_null() && hides(name)));
     records::dress(desk, collection, record);

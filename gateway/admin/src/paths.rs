@@ -79,8 +79,6 @@ pub(crate) struct ParentField {
     pub(crate) child: &'static EntityType,
     pub(crate) parent: &'static EntityType,
     pub(crate) field: &'static str,
-    /// Whether a child may be without it.
-    pub(crate) is_required: bool,
 }
 
 /// Which filters of a route are listed.

@@ -16,7 +16,16 @@ fn unknown(what: &str, name: &str) -> ApiError {
 
 /// `GET /schemas/{name}`
 pub(crate) fn of_entity(name: &str) -> Result<Value, ApiError> {
-    Ok(entity(name)?.schema().describe())
+    let entity = entity(name)?;
+    let mut table = entity.schema().describe();
+    // What stands there is up to the kind that the entity names.
+    if matches!(entity.collection, "plugins" | "vaults") {
+        let fields = table.get_mut("fields").and_then(Value::as_array_mut);
+        if let Some(config) = fields.into_iter().flatten().find_map(|field| field.get_mut("config")) {
+            *config = json!({ "type": "record", "abstract": true });
+        }
+    }
+    Ok(table)
 }
 
 /// The table of a collection, by its name.

@@ -47,7 +47,6 @@ fn own_paths(entity: &'static EntityType, patterns: &mut Vec<Pattern>) {
                 child: entity,
                 parent,
                 field: field.name,
-                is_required: field.required,
             })
         };
         add(format!("{one}/{}", field.name), endpoint);

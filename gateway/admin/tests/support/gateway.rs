@@ -17,32 +17,28 @@ use tidegate_plugin::Registry;
 use tidegate_store::{MemoryBackend, Store};
 use uuid::Uuid;
 
-pub struct Gateway {
-    pub api: AdminApi,
+pub(crate) struct Gateway {
+    pub(crate) api: AdminApi,
     #[allow(dead_code, reason = "not every test writes beside the API")]
-    pub store: Store,
+    pub(crate) store: Store,
 }
 
 /// An answer, read.
 #[derive(Debug)]
-pub struct Seen {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: String,
+pub(crate) struct Seen {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: String,
 }
 
 #[allow(dead_code, reason = "not every test uses everything")]
 impl Gateway {
-    pub fn start(mode: Mode) -> Self {
+    pub(crate) fn start(mode: Mode) -> Self {
         Self::with(Options::new(mode))
     }
 
-    pub fn with(options: Options) -> Self {
-        let store = Store::open(
-            Box::new(MemoryBackend::default()),
-            tidegate_store::Options::default(),
-        )
-        .unwrap();
+    pub(crate) fn with(options: Options) -> Self {
+        let store = Store::open(Box::new(MemoryBackend::default()), tidegate_store::Options::default()).unwrap();
         let node = Arc::new(TestNode {
             level: parking_lot::Mutex::new("notice".to_owned()),
         });
@@ -52,7 +48,7 @@ impl Gateway {
         }
     }
 
-    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Seen {
+    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Seen {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(target);
@@ -68,18 +64,17 @@ impl Gateway {
         }
     }
 
-    pub async fn json(&self, method: &str, target: &str, body: &Value) -> Seen {
+    pub(crate) async fn json(&self, method: &str, target: &str, body: &Value) -> Seen {
         let headers = [("content-type", "application/json")];
-        self.send(method, target, &headers, body.to_string().as_bytes())
-            .await
+        self.send(method, target, &headers, body.to_string().as_bytes()).await
     }
 
-    pub async fn get(&self, target: &str) -> Seen {
+    pub(crate) async fn get(&self, target: &str) -> Seen {
         self.send("GET", target, &[], b"").await
     }
 
     /// A recorded request.
-    pub async fn replay(&self, recorded: &Value) -> Seen {
+    pub(crate) async fn replay(&self, recorded: &Value) -> Seen {
         let text = |name: &str| recorded[name].as_str().unwrap_or_default();
         let (method, target) = (text("method"), text("target"));
         if recorded["json"].is_object() || recorded["json"].is_array() {
@@ -98,7 +93,7 @@ impl Gateway {
 
 impl Seen {
     #[allow(dead_code, reason = "not every test looks at bodies")]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }
