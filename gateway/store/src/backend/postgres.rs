@@ -47,7 +47,7 @@ pub struct PostgresSettings {
     pub schema: Option<String>,
     /// For connecting, and for each statement.
     pub timeout: Duration,
-    /// Encrypt the connection.
+    /// Encrypt the connection; without effect on Unix sockets.
     pub tls: Option<PostgresTls>,
 }
 

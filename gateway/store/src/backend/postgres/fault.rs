@@ -31,12 +31,13 @@ impl Fault {
     pub(super) fn told(self, place: &str) -> BackendError {
         match self {
             Self::Own(fault) => fault,
-            Self::Database(fault) => BackendError::new(kind(&fault), text(place, &fault)),
             // A server that answers has rolled back; silence says nothing.
             Self::Commit(fault) if fault.as_db_error().is_none() => {
                 BackendError::new(FaultKind::InDoubt, text(place, &fault))
             }
-            Self::Commit(fault) => BackendError::new(kind(&fault), text(place, &fault)),
+            Self::Database(fault) | Self::Commit(fault) => {
+                BackendError::new(kind(&fault), text(place, &fault))
+            }
         }
     }
 }

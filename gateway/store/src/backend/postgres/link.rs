@@ -4,7 +4,7 @@
 
 use super::fault::Fault;
 use super::sql::Statements;
-use super::{BackendError, FaultKind, PostgresSettings, Wake, tls};
+use super::{BackendError, FaultKind, PostgresSettings, PostgresTls, Wake, tls};
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::io;
@@ -126,7 +126,7 @@ impl Link {
 
     async fn connect(&self) -> Result<Connection, Fault> {
         let config = config(&self.settings);
-        let client = match &self.settings.tls {
+        let client = match encryption(&self.settings) {
             Some(tls) => self.drive(&config, tls::Connector::new(tls)).await?,
             None => self.drive(&config, NoTls).await?,
         };
@@ -191,7 +191,7 @@ fn config(settings: &PostgresSettings) -> Config {
         .connect_timeout(settings.timeout)
         .tcp_user_timeout(settings.timeout)
         .keepalives_idle(Duration::from_secs(30))
-        .ssl_mode(match &settings.tls {
+        .ssl_mode(match encryption(settings) {
             None => SslMode::Disable,
             Some(tls) if tls.is_required => SslMode::Require,
             Some(_) => SslMode::Prefer,
@@ -200,6 +200,12 @@ fn config(settings: &PostgresSettings) -> Config {
         config.password(password);
     }
     config
+}
+
+/// Sockets within the machine are not encrypted, as with every client of PostgreSQL.
+fn encryption(settings: &PostgresSettings) -> Option<&PostgresTls> {
+    let is_local = settings.host.starts_with('/');
+    settings.tls.as_ref().filter(|_| !is_local)
 }
 
 /// A name for SQL.

@@ -21,14 +21,15 @@ pub(super) struct Step {
     pub(super) finish: Option<&'static str>,
 }
 
-/// The version begins with the time, so that a store that is set up anew is ahead of what nodes know of the old one.
+/// The version begins with the time in microseconds, which runs faster than commits: a store that is set up anew is
+/// ahead of what nodes know of the old one.
 pub(super) const STEPS: &[Step] = &[Step {
     name: "001_entities",
     up: "CREATE TABLE tidegate_version (
             only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
             version bigint NOT NULL
         );
-        INSERT INTO tidegate_version (version) VALUES (floor(extract(epoch FROM clock_timestamp())));
+        INSERT INTO tidegate_version (version) VALUES (floor(1000000 * extract(epoch FROM clock_timestamp())));
         CREATE TABLE tidegate_rows (
             collection text NOT NULL,
             id uuid NOT NULL,
@@ -143,7 +144,7 @@ impl Migrator {
     pub fn up(&mut self) -> Result<Vec<&'static str>, BackendError> {
         self.each(
             |state, step| state.new.iter().any(|name| name == step.name),
-            async |transaction, step| {
+            &async |transaction: &tokio_postgres::Transaction<'_>, step: &Step| {
                 transaction.batch_execute(step.up).await?;
                 let note = if step.finish.is_some() { NOTE_UP } else { NOTE_BOTH };
                 transaction.execute(note, &[&step.name]).await?;
@@ -160,7 +161,7 @@ impl Migrator {
     pub fn finish(&mut self) -> Result<Vec<&'static str>, BackendError> {
         self.each(
             |state, step| state.pending.iter().any(|name| name == step.name),
-            async |transaction, step| {
+            &async |transaction: &tokio_postgres::Transaction<'_>, step: &Step| {
                 transaction.batch_execute(step.finish.unwrap_or_default()).await?;
                 transaction.execute(NOTE_FINISHED, &[&step.name]).await?;
                 Ok(())
@@ -185,7 +186,7 @@ impl Migrator {
     fn each(
         &mut self,
         is_due: impl Fn(&MigrationState, &Step) -> bool,
-        act: impl AsyncFn(&tokio_postgres::Transaction<'_>, &Step) -> Result<(), Fault>,
+        act: &impl AsyncFn(&tokio_postgres::Transaction<'_>, &Step) -> Result<(), Fault>,
     ) -> Result<Vec<&'static str>, BackendError> {
         let (steps, place) = (self.steps, self.link.settings.to_string());
         self.locked(async |transaction| {

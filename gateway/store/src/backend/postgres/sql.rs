@@ -29,7 +29,7 @@ const CHANGES: &str = "SELECT version, collection, id, body FROM tidegate_change
 const ROWS: &str = "SELECT collection, id, body FROM tidegate_rows";
 /// Nodes that missed more than this read everything.
 const PRUNE: &str = "DELETE FROM tidegate_changes \
-    WHERE version <= $1 - 10000 OR (version < $1 AND at < now() - interval '1 hour')";
+    WHERE version <= $1::bigint - 10000 OR (version < $1::bigint AND at < now() - interval '1 hour')";
 /// Versions between two prunings.
 const PRUNE_EVERY: u64 = 64;
 

@@ -2,9 +2,7 @@
 
 use super::{PostgresBackend, PostgresSettings, PostgresTls};
 use crate::backend::{Backend, BackendError, FaultKind, News};
-use crate::store::tests::{
-    assert_same, eventually, insert, is_reachable, object, open, service, step, suite, wait,
-};
+use crate::store::tests::{assert_same, eventually, insert, is_reachable, object, open, step, suite, wait};
 use crate::store::{BackendHealth, Store, TransactError};
 use serde_json::json;
 use server::Server;

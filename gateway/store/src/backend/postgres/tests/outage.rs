@@ -23,16 +23,26 @@ fn while_the_server_is_away_reads_go_on_writes_say_why_and_all_nodes_heal() {
         matches!(&failed, Err(TransactError::Unavailable(fault)) if fault.kind == FaultKind::Unreachable),
         "{failed:?}"
     );
-    let BackendHealth::Unreachable { reason, .. } = one.health() else {
-        panic!("the database is away");
-    };
-    assert!(reason.contains("cannot be reached"), "{reason}");
+    // At first the server may still say that it is going down.
+    eventually("the health says why", || match one.health() {
+        BackendHealth::Unreachable { reason, .. } => reason.contains("cannot be reached"),
+        BackendHealth::Reachable => false,
+    });
     assert!(one.read(|catalog| catalog.get("services", Uuid::from_u128(1)).is_some()));
     server.run();
     eventually("both heal", || is_reachable(&one) && is_reachable(&two));
     let version = insert(&two, 2, "two").expect("an insert");
     eventually("both have it", || one.catalog().version() == version);
     assert_same(&one, &two);
+}
+
+/// Ends the writers when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -43,6 +53,8 @@ fn what_was_acknowledged_is_there_and_what_failed_is_not_however_often_the_serve
     let is_over = AtomicBool::new(false);
     let outcomes = std::thread::scope(|scope| {
         let (store, is_over) = (&store, &is_over);
+        // Also when an assertion fails.
+        let _end = Ends(is_over);
         let writers: Vec<_> = (0..3_u128)
             .map(|writer| {
                 scope.spawn(move || {

@@ -1,13 +1,13 @@
 //! Encrypted connections.
 
 use super::server::Server;
-use super::{Arc, FaultKind, PostgresBackend, PostgresSettings, PostgresTls, insert, node};
-use crate::backend::Migrator;
+use super::{Arc, FaultKind, PostgresSettings, PostgresTls, insert, node, refusal};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 
 fn trusting(certificate: CertificateDer<'static>, is_required: bool) -> PostgresTls {
     let mut roots = RootCertStore::empty();
@@ -28,50 +28,49 @@ fn self_signed() -> CertifiedKey<rcgen::KeyPair> {
     generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate")
 }
 
-/// A server that encrypts, and settings for it without TLS.
-fn encrypting(own: &CertifiedKey<rcgen::KeyPair>) -> (Server, PostgresSettings) {
+/// A server that listens on TCP, and settings for it without TLS.
+fn listening(encryption: Option<&CertifiedKey<rcgen::KeyPair>>) -> (Server, PostgresSettings) {
     let port = TcpListener::bind(("127.0.0.1", 0))
         .expect("a port")
         .local_addr()
         .expect("an address")
         .port();
     let port_option = format!("port={port}");
-    let mut server = Server::new(&[
-        "ssl=on",
-        "ssl_cert_file=../cert.pem",
-        "ssl_key_file=../key.pem",
-        "listen_addresses=localhost",
-        &port_option,
-    ]);
-    let folder = server.folder.path();
-    std::fs::write(folder.join("cert.pem"), own.cert.pem()).expect("a file");
-    let key = folder.join("key.pem");
-    std::fs::write(&key, own.signing_key.serialize_pem()).expect("a file");
-    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("rights");
-    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder).expect("a folder"));
-    chown(&key, Some(owner), None).expect("an owner");
+    let mut options = vec!["listen_addresses=localhost", &port_option];
+    if encryption.is_some() {
+        options.extend(["ssl=on", "ssl_cert_file=../cert.pem", "ssl_key_file=../key.pem"]);
+    }
+    let mut server = Server::new(&options);
+    if let Some(own) = encryption {
+        write(server.folder.path(), own);
+    }
     server.port(port);
     server.run();
     let settings = PostgresSettings {
         host: "localhost".to_owned(),
-        port,
-        ..server.settings()
+        ..server.fresh()
     };
     (server, settings)
+}
+
+/// The server wants a key that only its user can read.
+fn write(folder: &Path, own: &CertifiedKey<rcgen::KeyPair>) {
+    std::fs::write(folder.join("cert.pem"), own.cert.pem()).expect("a file");
+    let key = folder.join("key.pem");
+    std::fs::write(&key, own.signing_key.serialize_pem()).expect("a file");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("rights");
+    let owner = std::fs::metadata(folder).expect("a folder").uid();
+    chown(&key, Some(owner), None).expect("an owner");
 }
 
 #[test]
 fn a_connection_is_encrypted_and_the_server_known() {
     let own = self_signed();
-    let (_server, clear) = encrypting(&own);
+    let (_server, clear) = listening(Some(&own));
     let settings = PostgresSettings {
         tls: Some(trusting(own.cert.der().clone(), true)),
         ..clear.clone()
     };
-    Migrator::connect(settings.clone())
-        .expect("a connection")
-        .bootstrap()
-        .expect("a bootstrap");
     insert(&node(&settings), 1, "one").expect("an insert");
     let mut link = super::super::link::Link::new(settings.clone()).expect("a link");
     let is_encrypted = link.run(None, FaultKind::Unreachable, async |connection| {
@@ -88,27 +87,26 @@ fn a_connection_is_encrypted_and_the_server_known() {
         tls: Some(trusting(self_signed().cert.der().clone(), true)),
         ..clear
     };
-    let fault = PostgresBackend::open(stranger).err().expect("a refusal");
+    let fault = refusal(&stranger);
     assert_eq!(fault.kind, FaultKind::Unreachable);
     assert!(fault.text.contains("certificate"), "{fault}");
     let elsewhere = PostgresSettings {
         host: "127.0.0.1".to_owned(),
         ..settings
     };
-    let fault = PostgresBackend::open(elsewhere).err().expect("a refusal");
+    let fault = refusal(&elsewhere);
     assert!(fault.text.contains("certificate"), "the name is another: {fault}");
 }
 
 #[test]
 fn a_server_without_encryption_is_refused_only_when_that_is_wanted() {
-    let server = Server::start();
+    let (_server, clear) = listening(None);
     let certificate = self_signed().cert.der().clone();
     let with = |is_required| PostgresSettings {
-        // Sockets within the machine are never encrypted.
         tls: Some(trusting(certificate.clone(), is_required)),
-        ..server.fresh()
+        ..clear.clone()
     };
     node(&with(false));
-    let fault = PostgresBackend::open(with(true)).err().expect("a refusal");
+    let fault = refusal(&with(true));
     assert!(fault.text.contains("TLS"), "{fault}");
 }
