@@ -38,7 +38,11 @@ impl Gateway {
     }
 
     pub(crate) fn with(options: Options) -> Self {
-        let store = Store::open(Box::new(MemoryBackend::default()), tidegate_store::Options::default()).unwrap();
+        Self::over(options, tidegate_store::Clock::default())
+    }
+
+    pub(crate) fn over(options: Options, clock: tidegate_store::Clock) -> Self {
+        let store = Store::open(Box::new(MemoryBackend::default()), tidegate_store::Options { clock }).unwrap();
         let node = Arc::new(TestNode {
             level: parking_lot::Mutex::new("notice".to_owned()),
         });
