@@ -25,6 +25,8 @@ mod hostile;
 mod operations;
 #[path = "suite/parity.rs"]
 mod parity;
+#[path = "suite/pool.rs"]
+mod pool;
 #[path = "suite/soak.rs"]
 mod soak;
 #[path = "suite/support.rs"]

@@ -2,6 +2,8 @@
 
 #[path = "faults/each.rs"]
 mod each;
+#[path = "faults/guards.rs"]
+mod guards;
 #[path = "faults/leaks.rs"]
 mod leaks;
 #[path = "faults/probing.rs"]

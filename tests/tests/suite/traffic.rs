@@ -4,6 +4,8 @@
 mod balancing;
 #[path = "traffic/dns.rs"]
 mod dns;
+#[path = "traffic/hashing.rs"]
+mod hashing;
 #[path = "traffic/http2.rs"]
 mod http2;
 #[path = "traffic/listen_flags.rs"]
