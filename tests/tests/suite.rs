@@ -21,6 +21,8 @@ mod fuzz_smoke;
 mod golden;
 #[path = "suite/hostile.rs"]
 mod hostile;
+#[path = "suite/load.rs"]
+mod load;
 #[path = "suite/operations.rs"]
 mod operations;
 #[path = "suite/parity.rs"]

@@ -16,6 +16,8 @@ mod listeners;
 mod messages;
 #[path = "traffic/targets.rs"]
 mod targets;
+#[path = "traffic/target_changes.rs"]
+mod target_changes;
 #[path = "traffic/tls.rs"]
 mod tls;
 #[path = "traffic/tls_settings.rs"]
