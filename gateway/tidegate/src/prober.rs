@@ -24,7 +24,8 @@ use tokio::sync::{Semaphore, watch};
 const MAX_AT_A_TIME: usize = 512;
 /// An upstream whose health may have been changed by traffic is looked at again after this time.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// Nothing is looked at again sooner.
+/// Nothing is looked at again sooner: what falls due within this time is carried out together, which costs fewer
+/// wake-ups than each by itself.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is to be probed, and how TLS is set up for it.
@@ -112,7 +113,10 @@ async fn run(
             agenda.put_back(entry, next.clamp(now + SHORTEST_PAUSE, now + LONGEST_PAUSE));
         }
         let changed = match agenda.next() {
-            Some(next) => tokio::time::timeout_at(next.into(), assignments.changed()).await,
+            Some(next) => {
+                let next = next.max(now + SHORTEST_PAUSE);
+                tokio::time::timeout_at(next.into(), assignments.changed()).await
+            }
             None => Ok(assignments.changed().await),
         };
         match changed {
