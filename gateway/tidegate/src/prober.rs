@@ -18,6 +18,7 @@ use tidegate_net::probe::{Finding, ask};
 use tidegate_plan::Snapshot;
 use tidegate_proxy::{names, peer, tell};
 use tidegate_upstream::{Outcome, Probe, Upstream};
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Semaphore, watch};
 
 /// Probes at a time, over all upstreams. It bounds the sockets that targets can hold which do not answer.
@@ -60,11 +61,9 @@ impl Prober {
         let run = move || {
             let outcome = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .build()
+                .build_local(LocalOptions::default())
                 .context("cannot make the prober's runtime")
-                .and_then(|runtime| {
-                    tokio::task::LocalSet::new().block_on(&runtime, run(receiver, names, cache))
-                });
+                .and_then(|runtime| runtime.block_on(run(receiver, names, cache)));
             if let Err(error) = outcome {
                 tracing::error!(error = format!("{error:#}"), "there are no health checks");
             }
