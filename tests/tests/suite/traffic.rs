@@ -14,10 +14,10 @@ mod listen_flags;
 mod listeners;
 #[path = "traffic/messages.rs"]
 mod messages;
-#[path = "traffic/targets.rs"]
-mod targets;
 #[path = "traffic/target_changes.rs"]
 mod target_changes;
+#[path = "traffic/targets.rs"]
+mod targets;
 #[path = "traffic/tls.rs"]
 mod tls;
 #[path = "traffic/tls_settings.rs"]
