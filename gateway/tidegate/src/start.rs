@@ -30,7 +30,7 @@ use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
 use tidegate_telemetry::metrics::{Family, FamilyKind, Metrics, Options};
 use tidegate_telemetry::process_log;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs the gateway until a signal stops it.
 ///
@@ -86,6 +86,9 @@ pub fn run(settings: Settings) -> Result<()> {
         tls.upstream_source(&settings, &compiled.entities),
     );
     metrics.snapshot_accepted(compiled.snapshot.version);
+    let control = control_runtime()?;
+    // Whoever finds a listener open may send a signal, and without a handler it would be the end of the process.
+    let signals = Signals::listen(&control)?;
     // What can be wrong with its certificate is found before clients are let in.
     let status_listeners = status_listeners(&settings, &tls)?;
     let admin_listeners = admin_listeners(&settings, &tls)?;
@@ -103,7 +106,6 @@ pub fn run(settings: Settings) -> Result<()> {
         names: Arc::new(crate::name_service::load(&settings)),
         settings: Arc::clone(&settings),
     });
-    let control = control_runtime()?;
     let pid_file = write_pid_file(&settings)?;
     let threads = sockets
         .into_iter()
@@ -166,8 +168,8 @@ pub fn run(settings: Settings) -> Result<()> {
             status,
             settings.admin.admin_client_max_body_size,
         );
-        wait_for_stop(&reloader).await
-    })?;
+        signals.until_stop(&reloader).await;
+    });
     tracing::info!(grace = ?settings.process.shutdown_grace, "draining");
     shared.drain();
     for thread in threads {
@@ -226,18 +228,35 @@ fn start_log(settings: &Settings) -> Result<process_log::LogHandle> {
     process_log::start(level, format).context("cannot start the process log")
 }
 
-/// Resolves at SIGTERM, SIGQUIT or SIGINT; SIGHUP reloads.
-async fn wait_for_stop(reloader: &Arc<Reloader>) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = quit.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => Arc::clone(reloader).reload_in_background(),
+/// The signals that the gateway acts on.
+struct Signals {
+    terminate: Signal,
+    quit: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they wait to be acted on.
+    fn listen(runtime: &tokio::runtime::Runtime) -> Result<Self> {
+        let _entered = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Resolves at SIGTERM, SIGQUIT or SIGINT; SIGHUP reloads.
+    async fn until_stop(mut self, reloader: &Arc<Reloader>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => Arc::clone(reloader).reload_in_background(),
+            }
         }
     }
 }
