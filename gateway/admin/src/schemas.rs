@@ -21,7 +21,11 @@ pub(crate) fn of_entity(name: &str) -> Result<Value, ApiError> {
     // What stands there is up to the kind that the entity names.
     if matches!(entity.collection, "plugins" | "vaults") {
         let fields = table.get_mut("fields").and_then(Value::as_array_mut);
-        if let Some(config) = fields.into_iter().flatten().find_map(|field| field.get_mut("config")) {
+        if let Some(config) = fields
+            .into_iter()
+            .flatten()
+            .find_map(|field| field.get_mut("config"))
+        {
             *config = json!({ "type": "record", "abstract": true });
         }
     }

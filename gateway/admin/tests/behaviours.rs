@@ -1,9 +1,9 @@
 //! The behaviours of Kong's Admin API that clients count on, asked of the whole crate over a store in memory.
 
-#[path = "behaviours/credentials.rs"]
-mod credentials;
 #[path = "behaviours/certificates.rs"]
 mod certificates;
+#[path = "behaviours/credentials.rs"]
+mod credentials;
 #[path = "behaviours/crud.rs"]
 mod crud;
 #[path = "behaviours/deck.rs"]

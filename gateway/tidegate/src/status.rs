@@ -117,7 +117,10 @@ fn status(state: &StatusAnswers) -> Value {
         Some(hash) => ("configuration_hash", json!(hash)),
         None => {
             let health = state.context.reloader.stored().store.health();
-            ("database", json!({ "reachable": health == BackendHealth::Reachable }))
+            (
+                "database",
+                json!({ "reachable": health == BackendHealth::Reachable }),
+            )
         }
     };
     if let Value::Object(members) = &mut status {

@@ -42,7 +42,11 @@ impl Gateway {
     }
 
     pub(crate) fn over(options: Options, clock: tidegate_store::Clock) -> Self {
-        let store = Store::open(Box::new(MemoryBackend::default()), tidegate_store::Options { clock }).unwrap();
+        let store = Store::open(
+            Box::new(MemoryBackend::default()),
+            tidegate_store::Options { clock },
+        )
+        .unwrap();
         let node = Arc::new(TestNode {
             level: parking_lot::Mutex::new("notice".to_owned()),
         });
@@ -52,7 +56,13 @@ impl Gateway {
         }
     }
 
-    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Seen {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Seen {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(target);
@@ -70,7 +80,8 @@ impl Gateway {
 
     pub(crate) async fn json(&self, method: &str, target: &str, body: &Value) -> Seen {
         let headers = [("content-type", "application/json")];
-        self.send(method, target, &headers, body.to_string().as_bytes()).await
+        self.send(method, target, &headers, body.to_string().as_bytes())
+            .await
     }
 
     pub(crate) async fn get(&self, target: &str) -> Seen {

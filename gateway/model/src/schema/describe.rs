@@ -156,7 +156,12 @@ fn describe_kind(kind: &Kind) -> Map<String, Value> {
         }
         _ => {}
     }
-    described.extend(kind.rules.iter().filter_map(describe_rule).map(|(name, value)| (name.to_owned(), value)));
+    described.extend(
+        kind.rules
+            .iter()
+            .filter_map(describe_rule)
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     described
 }
 
@@ -244,7 +249,11 @@ mod tests {
         assert_eq!(field(&table, "client_certificate")["reference"], "certificates");
         assert_eq!(field(&table, "id")["uuid"], true);
         assert_eq!(field(&table, "id")["auto"], true);
-        assert_eq!(table.get("shorthand_fields"), None, "`url` only shortens what is written");
+        assert_eq!(
+            table.get("shorthand_fields"),
+            None,
+            "`url` only shortens what is written"
+        );
         assert_eq!(
             table["entity_checks"][0]["conditional"]["then_match"],
             json!({"eq": null})

@@ -64,7 +64,10 @@ impl Stored {
             return;
         };
         let mut live = self.live.lock();
-        match self.runtime.block_on(api.mirror(Arc::clone(written), content_hash)) {
+        match self
+            .runtime
+            .block_on(api.mirror(Arc::clone(written), content_hash))
+        {
             Ok(version) => {
                 *live = LiveEntities::read(&self.store);
                 if live.version() == version {
