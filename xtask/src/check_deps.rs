@@ -60,6 +60,11 @@ const RULES: &[Rule] = &[
         never: &["hyper", "hyper-util", "h2", "http"],
     },
     Rule {
+        name: "tidegate-admin",
+        ours: &["tidegate-model", "tidegate-config", "tidegate-store"],
+        never: &["hyper", "hyper-util", "h2"],
+    },
+    Rule {
         name: "tidegate-router",
         ours: &["tidegate-model"],
         never: IO_AND_FUTURES,
@@ -141,6 +146,7 @@ const RULES: &[Rule] = &[
             "tidegate-telemetry",
             "tidegate-config",
             "tidegate-store",
+            "tidegate-admin",
             "tidegate-router",
             "tidegate-plugin",
             "tidegate-upstream",
