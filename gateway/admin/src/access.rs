@@ -80,7 +80,8 @@ mod tests {
             assert_eq!(token.admits(&headers), expected, "{name}: {value}");
         }
         assert!(!format!("{token:?}").contains("secret"));
-        let empty = HeaderMap::from_iter([("kong-admin-token".parse().unwrap(), HeaderValue::from_static(""))]);
+        let empty =
+            HeaderMap::from_iter([("kong-admin-token".parse().unwrap(), HeaderValue::from_static(""))]);
         assert!(!AdminToken::new("").admits(&empty));
     }
 }

@@ -22,14 +22,19 @@ impl Arguments {
                 Some(at) => (pair.get(..at), pair.get(at + 1..)),
                 None => (Some(pair), None),
             };
-            arguments.push((decoded(name.unwrap_or_default()), decoded(value.unwrap_or_default())));
+            arguments.push((
+                decoded(name.unwrap_or_default()),
+                decoded(value.unwrap_or_default()),
+            ));
         }
         Ok(Self(arguments))
     }
 
     /// The first value of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
     /// Whether a name says yes, in any of Kong's words.
@@ -60,7 +65,11 @@ fn decoded(text: &[u8]) -> String {
 
 /// A value as it stands in a query.
 pub(crate) fn encoded(text: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    const KEPT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
     utf8_percent_encode(text, KEPT).to_string()
 }
 
@@ -74,7 +83,14 @@ mod tests {
         let pairs: Vec<_> = arguments.iter().collect();
         assert_eq!(
             pairs,
-            [("a", "b c"), ("d e", "f"), ("g", ""), ("h", ""), ("a", "2"), ("\u{fffd}", "1")]
+            [
+                ("a", "b c"),
+                ("d e", "f"),
+                ("g", ""),
+                ("h", ""),
+                ("a", "2"),
+                ("\u{fffd}", "1")
+            ]
         );
         assert_eq!(arguments.get("a"), Some("b c"));
         assert_eq!(encoded("x|y z/ü"), "x%7Cy%20z%2F%C3%BC");

@@ -38,7 +38,10 @@ impl Content {
     pub(crate) fn read(headers: &HeaderMap, body: &[u8], limit: usize, yaml: Yaml) -> Result<Self, ApiError> {
         if body.len() > limit {
             let message = "Request body is too large";
-            return Err(ApiError::Message(StatusCode::PAYLOAD_TOO_LARGE, message.to_owned()));
+            return Err(ApiError::Message(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                message.to_owned(),
+            ));
         }
         let mut types = headers.get_all(CONTENT_TYPE).iter();
         let Some(declared) = types.next() else {

@@ -12,7 +12,9 @@ pub(crate) struct Origins(Vec<HeaderValue>);
 impl Origins {
     /// None: everybody, as in Kong.
     pub(crate) fn new(origins: &[String]) -> Self {
-        let values = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+        let values = origins
+            .iter()
+            .filter_map(|origin| HeaderValue::from_str(origin).ok());
         Self(values.collect())
     }
 

@@ -48,8 +48,13 @@ impl Request {
             }),
             Content::Form(arguments) => {
                 let config = arguments.get("config").ok_or_else(expected)?;
-                let options = arguments.iter().map(|(name, value)| (name.to_owned(), value.into()));
-                Ok(text(config, options.filter(|(name, _)| name != "config").collect()))
+                let options = arguments
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.into()));
+                Ok(text(
+                    config,
+                    options.filter(|(name, _)| name != "config").collect(),
+                ))
             }
             Content::Json(mut members) => match members.shift_remove("config") {
                 Some(Value::String(config)) => Ok(text(&config, members)),
@@ -57,7 +62,11 @@ impl Request {
                 _ => Ok(Self {
                     name: "config.json",
                     // An empty list counts as an empty object, as everywhere.
-                    bytes: if members.is_empty() { b"{}".to_vec() } else { body.to_vec() },
+                    bytes: if members.is_empty() {
+                        b"{}".to_vec()
+                    } else {
+                        body.to_vec()
+                    },
                     is_text: false,
                     options: Map::new(),
                 }),
@@ -96,7 +105,7 @@ impl Request {
         };
         load(&source, &options).map_err(|faults| {
             let errors = faults.to_kong_fields(flatten);
-            ApiError::InvalidConfiguration(errors.to_body(flatten))
+            ApiError::InvalidConfiguration(Box::new(errors.to_body(flatten)))
         })
     }
 }

@@ -96,11 +96,17 @@ impl AdminApi {
             Endpoint::Endpoints => Reply::ok(&information::endpoints()),
             Endpoint::OpenApi => Reply::ok(&openapi::document(&node.identity().product)),
             Endpoint::Timers => Reply::ok(&information::timers(&node.activity())),
-            Endpoint::Tags => Reply::text(StatusCode::OK, tags::page(&catalog, None, &ask.paging(self, now))?),
+            Endpoint::Tags => Reply::text(
+                StatusCode::OK,
+                tags::page(&catalog, None, &ask.paging(self, now))?,
+            ),
             Endpoint::TagRows => {
                 let tag = ask.name(0);
                 tags::check(table_row("services")?.schema(), tag)?;
-                Reply::text(StatusCode::OK, tags::page(&catalog, Some(tag), &ask.paging(self, now))?)
+                Reply::text(
+                    StatusCode::OK,
+                    tags::page(&catalog, Some(tag), &ask.paging(self, now))?,
+                )
             }
             Endpoint::EntitySchema => Reply::ok(&schemas::of_entity(ask.name(0))?),
             Endpoint::PluginSchema => Reply::ok(&schemas::of_plugin(&*node.plugins(), ask.name(0))?),

@@ -141,6 +141,9 @@ pub(crate) fn timers(activity: &Activity) -> Value {
 
 /// `GET /endpoints`
 pub(crate) fn endpoints() -> Value {
-    let paths: Vec<&str> = paths::patterns().iter().map(|pattern| pattern.text.as_str()).collect();
+    let paths: Vec<&str> = paths::patterns()
+        .iter()
+        .map(|pattern| pattern.text.as_str())
+        .collect();
     json!({ "data": paths })
 }

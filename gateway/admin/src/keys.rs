@@ -45,18 +45,23 @@ impl Key {
     pub(crate) fn not_found(&self) -> ApiError {
         match self {
             Self::Id(id) => ApiError::NotFound {
-                key: json!({ "id": id.to_string() }),
+                key: Box::new(json!({ "id": id.to_string() })),
                 is_id: true,
             },
             Self::Name(field, name) => ApiError::NotFound {
-                key: json!({ *field: name }),
+                key: Box::new(json!({ *field: name })),
                 is_id: false,
             },
         }
     }
 
     /// The entity, if it is there and belongs where the path says.
-    pub(crate) fn find(&self, catalog: &Catalog, entity: &EntityType, within: Option<Within>) -> Option<Arc<Row>> {
+    pub(crate) fn find(
+        &self,
+        catalog: &Catalog,
+        entity: &EntityType,
+        within: Option<Within>,
+    ) -> Option<Arc<Row>> {
         let collection = entity.collection;
         let row = match self {
             Self::Id(id) => catalog.get(collection, *id),
@@ -70,8 +75,7 @@ impl Key {
                 siblings.find(|row| row.value().get(*field).and_then(Value::as_str) == Some(name))
             }
         }?;
-        let belongs =
-            |within: Within| reference_id(&row.value(), within.field) == Some(within.parent);
+        let belongs = |within: Within| reference_id(&row.value(), within.field) == Some(within.parent);
         within.is_none_or(belongs).then(|| Arc::clone(row))
     }
 
@@ -83,7 +87,11 @@ impl Key {
         let only = Record::from_iter([((*field).to_owned(), Value::from(name.as_str()))]);
         let processed = entity.schema().process_with(&only, &desk.context);
         let is_own = |path: &[PathSegment]| matches!(path, [PathSegment::Key(first)] if first == field);
-        match processed.violations.into_iter().find(|violation| is_own(&violation.path)) {
+        match processed
+            .violations
+            .into_iter()
+            .find(|violation| is_own(&violation.path))
+        {
             Some(violation) => Err(ApiError::InvalidUnique {
                 field,
                 reason: violation.message,

@@ -51,7 +51,9 @@ impl Paging<'_> {
             is_size.then_some(number as usize)
         });
         size.filter(|size| is_size && *size <= LARGEST_SIZE)
-            .ok_or(ApiError::InvalidSize("size must be an integer between 1 and 1000"))
+            .ok_or(ApiError::InvalidSize(
+                "size must be an integer between 1 and 1000",
+            ))
     }
 
     /// The tags asked for: with `,` all of them, with `/` any.

@@ -32,10 +32,15 @@ pub(crate) fn set_log_level(
     let timeout = arguments.get("timeout").and_then(|text| text.parse::<f64>().ok());
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
     if timeout.is_nan() || timeout < 0.0 {
-        return Err(ApiError::bad_request("timeout must be greater than or equal to 0"));
+        return Err(ApiError::bad_request(
+            "timeout must be greater than or equal to 0",
+        ));
     }
     if node.log_level() == level {
-        return Ok(Reply::message(StatusCode::OK, &format!("log level is already {level}")));
+        return Ok(Reply::message(
+            StatusCode::OK,
+            &format!("log level is already {level}"),
+        ));
     }
     match node.set_log_level(level, Duration::from_secs_f64(timeout.min(LONGEST_TIMEOUT))) {
         Ok(()) => Ok(Reply::message(StatusCode::OK, "log level changed")),
@@ -53,7 +58,8 @@ const NO_CONTROL_PLANE: &str =
     "this endpoint is only available when Kong is configured to run as Control Plane for the cluster";
 
 fn planes(node: &dyn Node) -> Result<Vec<Value>, ApiError> {
-    node.data_planes().ok_or_else(|| ApiError::bad_request(NO_CONTROL_PLANE))
+    node.data_planes()
+        .ok_or_else(|| ApiError::bad_request(NO_CONTROL_PLANE))
 }
 
 /// `GET /clustering/data-planes`
@@ -68,5 +74,8 @@ pub(crate) fn cluster_status(node: &dyn Node) -> Result<Reply, ApiError> {
         .filter_map(|plane| Some((plane.get("id")?.as_str()?.to_owned(), plane)))
         .collect();
     let reply = Reply::ok(&Value::Object(by_id));
-    Ok(reply.with_header(HeaderName::from_static("deprecation"), HeaderValue::from_static("true")))
+    Ok(reply.with_header(
+        HeaderName::from_static("deprecation"),
+        HeaderValue::from_static("true"),
+    ))
 }

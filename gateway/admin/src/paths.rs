@@ -132,8 +132,16 @@ impl Pattern {
                 Part::Literal(part.to_owned())
             }
         };
-        let parts = text.split('/').filter(|part| !part.is_empty()).map(part).collect();
-        Self { text, parts, endpoint }
+        let parts = text
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(part)
+            .collect();
+        Self {
+            text,
+            parts,
+            endpoint,
+        }
     }
 
     fn accepts(&self, segments: &[&str]) -> bool {
@@ -146,7 +154,11 @@ impl Pattern {
 
     /// The names that the places stand for, decoded.
     fn names(&self, segments: &[&str]) -> Vec<String> {
-        let places = self.parts.iter().zip(segments).filter(|(part, _)| **part == Part::Name);
+        let places = self
+            .parts
+            .iter()
+            .zip(segments)
+            .filter(|(part, _)| **part == Part::Name);
         places
             .map(|(_, segment)| percent_decode_str(segment).decode_utf8_lossy().into_owned())
             .collect()

@@ -21,7 +21,11 @@ pub(crate) fn of_entity(name: &str) -> Result<Value, ApiError> {
     // What stands there is up to the kind that the entity names.
     if matches!(entity.collection, "plugins" | "vaults") {
         let fields = table.get_mut("fields").and_then(Value::as_array_mut);
-        if let Some(config) = fields.into_iter().flatten().find_map(|field| field.get_mut("config")) {
+        if let Some(config) = fields
+            .into_iter()
+            .flatten()
+            .find_map(|field| field.get_mut("config"))
+        {
             *config = json!({ "type": "record", "abstract": true });
         }
     }
@@ -45,7 +49,9 @@ pub(crate) fn of_plugin(plugins: &dyn PluginSchemas, name: &str) -> Result<Value
         })
         .collect();
     let protocols = (schema.protocols, schema.default_protocols);
-    Ok(schema.config.describe_plugin(&refused, protocols, schema.takes_any_config))
+    Ok(schema
+        .config
+        .describe_plugin(&refused, protocols, schema.takes_any_config))
 }
 
 /// `GET /schemas/vaults/{name}`

@@ -104,7 +104,13 @@ fn walk(catalog: &Catalog, tag: Option<&str>, start: Position, listed: &mut List
 }
 
 /// Adds the tags of a row. False when the page was full before all of them.
-fn add(collection: &str, row: &Row, tag: Option<&str>, position: &mut Position, listed: &mut Listed<'_>) -> bool {
+fn add(
+    collection: &str,
+    row: &Row,
+    tag: Option<&str>,
+    position: &mut Position,
+    listed: &mut Listed<'_>,
+) -> bool {
     let wanted = |own: &&str| tag.is_none_or(|tag| tag == *own);
     for own in row.tags().filter(wanted).skip(position.shown) {
         if listed.left == 0 {

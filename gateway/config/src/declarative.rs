@@ -22,7 +22,9 @@ pub use document::Limits;
 pub use dump::dump;
 pub(crate) use fill::password_hash;
 pub use inspection::{Inspection, Inspector};
-pub use plugins::{LUA_FIELD, PluginSchema, PluginSchemas, PluginScopes, has_lua_fields, refused_protocols, schema_of_entry};
+pub use plugins::{
+    LUA_FIELD, PluginSchema, PluginSchemas, PluginScopes, has_lua_fields, refused_protocols, schema_of_entry,
+};
 
 use crate::diagnostics::Diagnostics;
 use crate::vault::{Secrets, Warning, resolve_references};

@@ -236,7 +236,12 @@ mod tests {
                 assert!(entity_type(target).is_some(), "{}.{field}", entity.collection);
             }
             let together = entity.unique_together.iter().copied().flatten();
-            for key in entity.cache_key.iter().chain(&entity.endpoint_key).chain(together) {
+            for key in entity
+                .cache_key
+                .iter()
+                .chain(&entity.endpoint_key)
+                .chain(together)
+            {
                 let is_field = entity.schema().fields.iter().any(|field| field.name == *key);
                 assert!(is_field, "{}.{key}", entity.collection);
             }

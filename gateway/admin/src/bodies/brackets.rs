@@ -14,9 +14,9 @@ pub(super) enum Tree {
     Empty,
     Text(String),
     /// By position; gaps are closed.
-    List(BTreeMap<usize, Tree>),
+    List(BTreeMap<usize, Self>),
     /// In order of appearance.
-    Map(Vec<(String, Tree)>),
+    Map(Vec<(String, Self)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,9 @@ impl Tree {
             }
             Self::Empty => BTreeMap::new(),
         };
-        let next = items.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));
+        let next = items
+            .last_key_value()
+            .map_or(1, |(last, _)| last.saturating_add(1));
         let item = items.entry(at.unwrap_or(next)).or_default();
         *item = std::mem::take(item).with(rest, value);
         Self::List(items)
@@ -121,7 +123,9 @@ mod tests {
     use super::{Arguments, MOST_LEVELS, Tree};
 
     fn grown(form: &str) -> String {
-        show(&Tree::Map(Tree::grow(&Arguments::parse(form.as_bytes()).unwrap()).unwrap()))
+        show(&Tree::Map(
+            Tree::grow(&Arguments::parse(form.as_bytes()).unwrap()).unwrap(),
+        ))
     }
 
     fn show(tree: &Tree) -> String {
@@ -133,7 +137,10 @@ mod tests {
                 format!("[{}]", items.join(" "))
             }
             Tree::Map(members) => {
-                let members: Vec<_> = members.iter().map(|(name, tree)| format!("{name}:{}", show(tree))).collect();
+                let members: Vec<_> = members
+                    .iter()
+                    .map(|(name, tree)| format!("{name}:{}", show(tree)))
+                    .collect();
                 format!("{{{}}}", members.join(" "))
             }
         }
@@ -148,7 +155,10 @@ mod tests {
             ("h=x&h=y&h=z", "{h:[x y z]}"),
             ("m[x-a][]=1&m[x-a][]=2&m[b]=3", "{m:{x-a:[1 2] b:3}}"),
             ("a.b[]=1&a.b[1].c=2", "{a:{b:[{c:2}]}}"),
-            ("a[1].ip=i&a[1].port=2&a[2].port=3", "{a:[{ip:i port:2} {port:3}]}"),
+            (
+                "a[1].ip=i&a[1].port=2&a[2].port=3",
+                "{a:[{ip:i port:2} {port:3}]}",
+            ),
             ("m[1]=x&m[k]=y", "{m:{1:x k:y}}"),
             ("a[b=1&a]c[=2&=3", "{a[b:1 a]c[:2 :3}"),
         ];

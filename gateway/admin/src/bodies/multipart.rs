@@ -96,7 +96,10 @@ mod tests {
         for (kind, body) in [
             ("multipart/form-data", "--x--"),
             (TYPE, ""),
-            (TYPE, "--x-y\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nno end"),
+            (
+                TYPE,
+                "--x-y\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nno end",
+            ),
         ] {
             assert!(parts(kind, body.as_bytes(), 10).is_err(), "{kind} {body}");
         }

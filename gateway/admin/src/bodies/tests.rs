@@ -18,7 +18,10 @@ fn form(collection: &str, text: &str) -> Value {
         plugins: None,
         lists: &[],
     };
-    let content = read(Some("application/x-www-form-urlencoded; charset=utf-8"), text.as_bytes());
+    let content = read(
+        Some("application/x-www-form-urlencoded; charset=utf-8"),
+        text.as_bytes(),
+    );
     Value::Object(content.unwrap().into_record(&types).unwrap())
 }
 
@@ -33,20 +36,29 @@ fn refusal(kind: Option<&str>, body: &[u8]) -> (StatusCode, String) {
 #[test]
 fn a_form_is_typed_by_the_table() {
     assert_eq!(
-        form("routes", "hosts[]=a&hosts[]=b&service.id=x&strip_path=false&regex_priority=3&name=&methods=GET"),
+        form(
+            "routes",
+            "hosts[]=a&hosts[]=b&service.id=x&strip_path=false&regex_priority=3&name=&methods=GET"
+        ),
         json!({
             "hosts": ["a", "b"], "service": {"id": "x"}, "strip_path": false, "regex_priority": 3, "name": null,
             "methods": ["GET"],
         })
     );
     assert_eq!(
-        form("routes", "headers[x-a]=1&headers[x-b][]=2&sources[1].ip=1.1.1.1&sources[1].port=80"),
+        form(
+            "routes",
+            "headers[x-a]=1&headers[x-b][]=2&sources[1].ip=1.1.1.1&sources[1].port=80"
+        ),
         json!({
             "headers": {"x-a": ["1"], "x-b": ["2"]}, "sources": [{"ip": "1.1.1.1", "port": 80}],
         })
     );
     assert_eq!(
-        form("upstreams", "healthchecks.active.healthy.http_statuses[]=200&healthchecks.active.timeout=1.5"),
+        form(
+            "upstreams",
+            "healthchecks.active.healthy.http_statuses[]=200&healthchecks.active.timeout=1.5"
+        ),
         json!({"healthchecks": {"active": {"healthy": {"http_statuses": [200]}, "timeout": 1.5}}})
     );
     assert_eq!(
@@ -59,10 +71,24 @@ fn a_form_is_typed_by_the_table() {
 fn what_is_no_body_of_a_known_type_is_refused() {
     let parse = (StatusCode::BAD_REQUEST, "Cannot parse JSON body".to_owned());
     for body in ["", "{", "\"x\"", "[1]", "null", "{} x"] {
-        assert_eq!(refusal(Some("application/json"), body.as_bytes()), parse, "{body}");
+        assert_eq!(
+            refusal(Some("application/json"), body.as_bytes()),
+            parse,
+            "{body}"
+        );
     }
-    for kind in [None, Some("invalid"), Some("text/plain"), Some("text/yaml"), Some("application/vnd.api+json")] {
-        assert_eq!(refusal(kind, b"x").0, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind:?}");
+    for kind in [
+        None,
+        Some("invalid"),
+        Some("text/plain"),
+        Some("text/yaml"),
+        Some("application/vnd.api+json"),
+    ] {
+        assert_eq!(
+            refusal(kind, b"x").0,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{kind:?}"
+        );
     }
     assert!(matches!(read(None, b""), Ok(Content::Nothing)));
     assert!(matches!(read(Some("application/json"), b"[]"), Ok(Content::Json(record)) if record.is_empty()));
@@ -74,7 +100,10 @@ fn two_content_types_are_refused() {
     headers.append("content-type", HeaderValue::from_static("application/json"));
     headers.append("content-type", HeaderValue::from_static("application/json"));
     let refused = Content::read(&headers, b"{}", 10, Yaml::Refused).unwrap_err();
-    assert_eq!(refused, ApiError::bad_request("Multiple Content-Type headers not allowed"));
+    assert_eq!(
+        refused,
+        ApiError::bad_request("Multiple Content-Type headers not allowed")
+    );
 }
 
 #[test]
@@ -91,5 +120,8 @@ fn a_body_at_the_limit_passes_and_one_byte_more_does_not() {
     let body = b"{\"a\": 1}";
     assert!(Content::read(&headers, body, body.len(), Yaml::Refused).is_ok());
     let refused = Content::read(&headers, body, body.len() - 1, Yaml::Refused).unwrap_err();
-    assert!(matches!(refused, ApiError::Message(StatusCode::PAYLOAD_TOO_LARGE, _)), "{refused:?}");
+    assert!(
+        matches!(refused, ApiError::Message(StatusCode::PAYLOAD_TOO_LARGE, _)),
+        "{refused:?}"
+    );
 }

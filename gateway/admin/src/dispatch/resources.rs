@@ -24,7 +24,11 @@ pub(super) fn record(desk: &Desk, entity: &EntityType, content: Content) -> Resu
     let types = Types {
         schema: entity.schema(),
         plugins: (entity.collection == "plugins").then_some(&*desk.plugins),
-        lists: if entity.collection == "certificates" { &["snis"] } else { &[] },
+        lists: if entity.collection == "certificates" {
+            &["snis"]
+        } else {
+            &[]
+        },
     };
     content.into_record(&types)
 }
@@ -142,7 +146,8 @@ impl AdminApi {
             return Ok(found(show(&desk, &catalog, entity, &row)));
         }
         if ask.method == Method::DELETE {
-            let remove = move |desk: &Desk, writing: &mut Writing<'_, '_>| crud::remove(desk, writing, &place);
+            let remove =
+                move |desk: &Desk, writing: &mut Writing<'_, '_>| crud::remove(desk, writing, &place);
             self.write(desk, remove).await?;
             return Ok(Reply::no_content());
         }

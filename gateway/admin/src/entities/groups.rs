@@ -131,7 +131,11 @@ pub(crate) fn page(
         after,
         size: paging.size()?,
     });
-    let rows: Vec<Arc<Row>> = page.rows.iter().filter_map(|row| other(catalog, side, row)).collect();
+    let rows: Vec<Arc<Row>> = page
+        .rows
+        .iter()
+        .filter_map(|row| other(catalog, side, row))
+        .collect();
     let texts: Vec<&str> = rows.iter().map(|row| row.text()).collect();
     let texts = texts.join(",");
     let mut body = format!("{{\"{}\":[{texts}],\"data\":[{texts}", side.other());

@@ -65,7 +65,11 @@ pub(crate) fn set(
     };
     let outcome = node.set_target_health(upstream.id(), target.id(), address, is_healthy);
     outcome.map_err(|refusal| {
-        let name = upstream.value().get("name").and_then(Value::as_str).map(str::to_owned);
+        let name = upstream
+            .value()
+            .get("name")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let name = name.unwrap_or_else(|| upstream.id().to_string());
         match refusal {
             HealthRefusal::NoBalancer => ApiError::bad_request(format!("Upstream {name} has no balancer")),

@@ -62,7 +62,9 @@ pub(crate) fn write(
             crud::change_row(desk, writing, &place, &existing, sent)
         }
         None => {
-            let id = parse_uuid(name).filter(|_| is_put).ok_or_else(ApiError::missing)?;
+            let id = parse_uuid(name)
+                .filter(|_| is_put)
+                .ok_or_else(ApiError::missing)?;
             if writing.get("targets", id).is_some() {
                 return Err(ApiError::missing());
             }
@@ -100,7 +102,10 @@ pub(crate) fn page(catalog: &Catalog, upstream: &Row, paging: &Paging<'_>) -> Re
         }
         body.push_str(row.text());
     }
-    let last = page.last().filter(|_| rest.len() > size).map(|row| row.id().to_string());
+    let last = page
+        .last()
+        .filter(|_| rest.len() > size)
+        .map(|row| row.id().to_string());
     paging.close(&mut body, last.as_deref());
     Ok(body)
 }

@@ -4,7 +4,9 @@ use super::{Endpoint, Filters, Link, ParentField, Pattern};
 use tidegate_model::entity_table::{EntityType, entity_table, entity_type};
 
 pub(super) fn patterns() -> Vec<Pattern> {
-    let mut patterns: Vec<Pattern> = special().map(|(text, endpoint)| Pattern::new(text.to_owned(), endpoint)).collect();
+    let mut patterns: Vec<Pattern> = special()
+        .map(|(text, endpoint)| Pattern::new(text.to_owned(), endpoint))
+        .collect();
     for entity in entity_table() {
         if entity.collection == "targets" {
             // They exist below their upstream alone.
@@ -30,7 +32,10 @@ fn own_paths(entity: &'static EntityType, patterns: &mut Vec<Pattern>) {
             continue;
         };
         let parent_one = format!("/{}/{{{}}}", parent.admin_path, parent.collection);
-        add(format!("{parent_one}/{}", entity.nested_path), Endpoint::Children(link));
+        add(
+            format!("{parent_one}/{}", entity.nested_path),
+            Endpoint::Children(link),
+        );
         add(
             format!("{parent_one}/{}/{{{name}}}", entity.nested_path),
             Endpoint::Child(link),
@@ -87,24 +92,48 @@ fn special() -> impl Iterator<Item = (&'static str, Endpoint)> {
         ("/debug/node/log-level", E::LogLevel),
         ("/debug/node/log-level/{log_level}", E::NewLogLevel),
         ("/debug/cluster/log-level/{log_level}", E::NewLogLevel),
-        ("/debug/cluster/control-planes-nodes/log-level/{log_level}", E::NewLogLevel),
+        (
+            "/debug/cluster/control-planes-nodes/log-level/{log_level}",
+            E::NewLogLevel,
+        ),
         ("/clustering/data-planes", E::DataPlanes),
         ("/clustering/status", E::ClusterStatus),
         ("/upstreams/{upstreams}/targets", E::Targets),
         ("/upstreams/{upstreams}/targets/all", E::AllTargets),
         ("/upstreams/{upstreams}/targets/{targets}", E::Target),
         ("/upstreams/{upstreams}/targets/{targets}/healthy", healthy(true)),
-        ("/upstreams/{upstreams}/targets/{targets}/unhealthy", healthy(false)),
-        ("/upstreams/{upstreams}/targets/{targets}/{address}/healthy", address(true)),
-        ("/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy", address(false)),
+        (
+            "/upstreams/{upstreams}/targets/{targets}/unhealthy",
+            healthy(false),
+        ),
+        (
+            "/upstreams/{upstreams}/targets/{targets}/{address}/healthy",
+            address(true),
+        ),
+        (
+            "/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy",
+            address(false),
+        ),
         ("/upstreams/{upstreams}/health", E::UpstreamHealth),
         ("/routes/{routes}/filters/all", E::RouteFilters(Filters::All)),
-        ("/routes/{routes}/filters/enabled", E::RouteFilters(Filters::Enabled)),
-        ("/routes/{routes}/filters/disabled", E::RouteFilters(Filters::Disabled)),
+        (
+            "/routes/{routes}/filters/enabled",
+            E::RouteFilters(Filters::Enabled),
+        ),
+        (
+            "/routes/{routes}/filters/disabled",
+            E::RouteFilters(Filters::Disabled),
+        ),
         ("/consumer_groups/{consumer_groups}/consumers", E::Members),
-        ("/consumer_groups/{consumer_groups}/consumers/{consumers}", E::Member),
+        (
+            "/consumer_groups/{consumer_groups}/consumers/{consumers}",
+            E::Member,
+        ),
         ("/consumers/{consumers}/consumer_groups", E::Groups),
-        ("/consumers/{consumers}/consumer_groups/{consumer_groups}", E::Group),
+        (
+            "/consumers/{consumers}/consumer_groups/{consumer_groups}",
+            E::Group,
+        ),
     ]
     .into_iter()
 }

@@ -13,13 +13,25 @@ fn paths_lead_to_their_endpoints() {
         ("/services/x", Some("/services/{services}")),
         ("/plugins/enabled", Some("/plugins/enabled")),
         ("/plugins/other", Some("/plugins/{plugins}")),
-        ("/upstreams/u/targets/all", Some("/upstreams/{upstreams}/targets/all")),
+        (
+            "/upstreams/u/targets/all",
+            Some("/upstreams/{upstreams}/targets/all"),
+        ),
         ("/schemas/plugins/validate", Some("/schemas/plugins/validate")),
         ("/schemas/plugins/x", Some("/schemas/plugins/{name}")),
-        ("/consumers/c/key-auth/k", Some("/consumers/{consumers}/key-auth/{keyauth_credentials}")),
-        ("/key-auths/k/consumer", Some("/key-auths/{keyauth_credentials}/consumer")),
+        (
+            "/consumers/c/key-auth/k",
+            Some("/consumers/{consumers}/key-auth/{keyauth_credentials}"),
+        ),
+        (
+            "/key-auths/k/consumer",
+            Some("/key-auths/{keyauth_credentials}/consumer"),
+        ),
         ("/key-sets/s/keys", Some("/key-sets/{key_sets}/keys")),
-        ("/filter-chains/f/route", Some("/filter-chains/{filter_chains}/route")),
+        (
+            "/filter-chains/f/route",
+            Some("/filter-chains/{filter_chains}/route"),
+        ),
         ("//services", None),
         ("/SERVICES", None),
         ("/services//x", None),
@@ -50,5 +62,8 @@ fn methods_are_sorted() {
     for pattern in patterns() {
         assert!(pattern.endpoint.methods().is_sorted(), "{}", pattern.text);
     }
-    assert!(matches!(find("/targets/x").unwrap().0.endpoint, Endpoint::Nothing));
+    assert!(matches!(
+        find("/targets/x").unwrap().0.endpoint,
+        Endpoint::Nothing
+    ));
 }

@@ -85,7 +85,11 @@ fn without_old_names(desk: &Desk, existing: &Record, config: &Record) -> Record 
 
 fn unknown(desk: &Desk, input: &Record) -> Processed {
     let mut processed = Plugin::schema().process_with(input, &desk.context);
-    if let Some(name) = input.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
+    if let Some(name) = input
+        .get("name")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
+    {
         let text = format!("plugin '{name}' not enabled; add it to the 'plugins' configuration property");
         processed.violations.push(Violation::field("name", text));
     }

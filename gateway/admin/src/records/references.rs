@@ -20,8 +20,8 @@ pub(super) fn resolve(catalog: &Catalog, entity: &EntityType, sent: &mut Record)
                 None => {
                     return Err(ApiError::UnresolvedReference {
                         field,
-                        by: by.to_owned(),
-                        name: Value::from(name),
+                        by,
+                        name: name.to_owned(),
                         target,
                     });
                 }
@@ -60,7 +60,9 @@ fn read<'v>(value: &'v Value, target: &str) -> Reference<'v> {
     if members.get("id").is_some_and(|id| !id.is_null()) {
         return uuid_of(members.get("id")).map_or(Reference::Other, Reference::Id);
     }
-    let fields = entity_type(target).into_iter().flat_map(|entity| &entity.schema().fields);
+    let fields = entity_type(target)
+        .into_iter()
+        .flat_map(|entity| &entity.schema().fields);
     let named = fields
         .filter(|field| field.unique)
         .find_map(|field| Some((field.name, members.get(field.name)?.as_str()?)));

@@ -227,8 +227,7 @@ pub fn refused_protocols(entry: &Map<String, Value>, allowed: &[&str]) -> Vec<(u
     protocols
         .filter(|(_, protocol)| {
             let known = &tidegate_model::entities::Protocol::ALL;
-            known.iter().any(|known| protocol == known)
-                && !allowed.iter().any(|allowed| protocol == allowed)
+            known.iter().any(|known| protocol == known) && !allowed.iter().any(|allowed| protocol == allowed)
         })
         .map(|(index, _)| (index, format!("expected one of: {}", allowed.join(", "))))
         .collect()

@@ -96,7 +96,9 @@ impl EntitySet {
 }
 
 fn records<T: Serialize>(entities: &[T]) -> Vec<Map<String, Value>> {
-    let values = entities.iter().filter_map(|entity| serde_json::to_value(entity).ok());
+    let values = entities
+        .iter()
+        .filter_map(|entity| serde_json::to_value(entity).ok());
     values
         .filter_map(|value| match value {
             Value::Object(record) => Some(record),
@@ -116,7 +118,8 @@ mod tests {
         let mut set = EntitySet::default();
         let record = json!({"name": "g", "id": "00000000-0000-4000-8000-000000000001", "created_at": 1,
             "updated_at": 2, "tags": ["a"]});
-        set.push("consumer_groups", record.as_object().cloned().unwrap()).unwrap();
+        set.push("consumer_groups", record.as_object().cloned().unwrap())
+            .unwrap();
         set.push("unheard_of", serde_json::Map::new()).unwrap();
         assert!(set.push("services", serde_json::Map::new()).is_err());
         let all = set.records();

@@ -17,7 +17,12 @@ impl RecordSchema {
     /// The table of a plugin's configuration, inside of what the plugin's entry may hold: scopes that it refuses, and
     /// its protocols. `any` stands for a configuration that may be anything.
     #[must_use]
-    pub fn describe_plugin(&self, refused: &[(&str, &str)], protocols: (&[&str], &[&str]), any: bool) -> Value {
+    pub fn describe_plugin(
+        &self,
+        refused: &[(&str, &str)],
+        protocols: (&[&str], &[&str]),
+        any: bool,
+    ) -> Value {
         let (allowed, default) = protocols;
         let mut fields: Vec<Value> = refused
             .iter()
@@ -29,13 +34,20 @@ impl RecordSchema {
             "default": default,
             "elements": {"type": "string", "one_of": allowed},
         } }));
-        let (about_plugin, own): (Vec<_>, Vec<_>) = self.checks.iter().partition(|check| is_about_plugin(check));
-        let mut config = Map::from_iter([("type".to_owned(), Value::from(if any { "json" } else { "record" }))]);
+        let (about_plugin, own): (Vec<_>, Vec<_>) =
+            self.checks.iter().partition(|check| is_about_plugin(check));
+        let mut config = Map::from_iter([(
+            "type".to_owned(),
+            Value::from(if any { "json" } else { "record" }),
+        )]);
         if !any {
             config.insert("required".to_owned(), Value::Bool(true));
             config.extend(self.describe_fields());
             if !own.is_empty() {
-                config.insert("entity_checks".to_owned(), own.into_iter().map(describe_check).collect());
+                config.insert(
+                    "entity_checks".to_owned(),
+                    own.into_iter().map(describe_check).collect(),
+                );
             }
         }
         fields.push(json!({ "config": config }));
@@ -144,7 +156,12 @@ fn describe_kind(kind: &Kind) -> Map<String, Value> {
         }
         _ => {}
     }
-    described.extend(kind.rules.iter().filter_map(describe_rule).map(|(name, value)| (name.to_owned(), value)));
+    described.extend(
+        kind.rules
+            .iter()
+            .filter_map(describe_rule)
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     described
 }
 
@@ -231,7 +248,11 @@ mod tests {
         assert_eq!(field(&table, "client_certificate")["reference"], "certificates");
         assert_eq!(field(&table, "id")["uuid"], true);
         assert_eq!(field(&table, "id")["auto"], true);
-        assert_eq!(table.get("shorthand_fields"), None, "`url` only shortens what is written");
+        assert_eq!(
+            table.get("shorthand_fields"),
+            None,
+            "`url` only shortens what is written"
+        );
         assert_eq!(
             table["entity_checks"][0]["conditional"]["then_match"],
             json!({"eq": null})

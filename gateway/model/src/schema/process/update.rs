@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn an_algorithm_follows_only_a_hash_on_that_is_sent_along() {
-        let upstream = updated::<Upstream>(json!({"id": ID, "name": "u"}), json!({"algorithm": "consistent-hashing"}));
+        let upstream = updated::<Upstream>(
+            json!({"id": ID, "name": "u"}),
+            json!({"algorithm": "consistent-hashing"}),
+        );
         assert_eq!(upstream["algorithm"], "consistent-hashing");
         let upstream = updated::<Upstream>(json!({"id": ID, "name": "u"}), json!({"hash_on": "ip"}));
         assert_eq!(upstream["algorithm"], "consistent-hashing");

@@ -1,16 +1,12 @@
 //! Recorded answers of Kong's Admin API, replayed: the same request, the same answer. What differs on purpose is listed
 //! in [`deliberate`], by rule; nothing else may differ.
 
-#[path = "goldens/compare.rs"]
 mod compare;
-#[path = "goldens/deliberate.rs"]
 mod deliberate;
-#[path = "support/gateway.rs"]
-mod gateway;
 
+use crate::gateway::Gateway;
 use compare::differences;
 use deliberate::Rule;
-use gateway::Gateway;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -83,7 +79,9 @@ async fn replay(file: &str, mode: Mode) -> Tally {
                 *tally.deliberate.entry(rule).or_default() += 1;
             } else {
                 let (method, target) = (&step["admin"]["method"], &step["admin"]["target"]);
-                tally.failures.push(format!("{id} {at} {method} {target}: {}", found.join("; ")));
+                tally
+                    .failures
+                    .push(format!("{id} {at} {method} {target}: {}", found.join("; ")));
             }
         }
     }
@@ -94,6 +92,8 @@ fn lines(file: &str) -> Vec<String> {
     let path = format!("{}/../../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
     let packed = std::fs::File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut text = String::new();
-    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(packed)
+        .read_to_string(&mut text)
+        .unwrap();
     text.lines().map(str::to_owned).collect()
 }

@@ -18,8 +18,12 @@ fn pair(snis: Value) -> Value {
 
 async fn names(gateway: &Gateway) -> Vec<String> {
     let page = gateway.get("/snis").await.json();
-    let mut names: Vec<_> =
-        page["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+    let mut names: Vec<_> = page["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap().to_owned())
+        .collect();
     names.sort();
     names
 }
@@ -27,13 +31,30 @@ async fn names(gateway: &Gateway) -> Vec<String> {
 #[tokio::test]
 async fn names_are_written_along_and_shown_sorted() {
     let gateway = open();
-    let made = made(&gateway, "/certificates", pair(json!(["b.test", "a.test", "*.c.test"]))).await;
+    let made = made(
+        &gateway,
+        "/certificates",
+        pair(json!(["b.test", "a.test", "*.c.test"])),
+    )
+    .await;
     assert_eq!(made["snis"], json!(["*.c.test", "a.test", "b.test"]));
     assert_eq!(gateway.get("/certificates/b.test").await.json(), made);
     assert_eq!(gateway.get("/certificates").await.json()["data"][0], made);
     assert_eq!(names(&gateway).await, ["*.c.test", "a.test", "b.test"]);
-    assert_eq!(gateway.get("/certificates/a.test/snis").await.json()["data"].as_array().unwrap().len(), 3);
-    assert_eq!(gateway.send("DELETE", "/certificates/a.test", &[], b"").await.status, 204);
+    assert_eq!(
+        gateway.get("/certificates/a.test/snis").await.json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    assert_eq!(
+        gateway
+            .send("DELETE", "/certificates/a.test", &[], b"")
+            .await
+            .status,
+        204
+    );
     assert!(names(&gateway).await.is_empty());
 }
 
@@ -44,7 +65,10 @@ async fn patch_keeps_names_that_are_left_out_and_put_does_not() {
     let path = format!("/certificates/{}", id(&made));
     let patched = gateway.json("PATCH", &path, &json!({"tags": ["x"]})).await.json();
     assert_eq!(patched["snis"], json!(["a.test", "b.test"]));
-    let patched = gateway.json("PATCH", &path, &json!({"snis": ["b.test", "c.test"]})).await.json();
+    let patched = gateway
+        .json("PATCH", &path, &json!({"snis": ["b.test", "c.test"]}))
+        .await
+        .json();
     assert_eq!(patched["snis"], json!(["b.test", "c.test"]));
     let replaced = gateway.json("PUT", &path, &pair(Value::Null)).await.json();
     assert_eq!(replaced["snis"], json!([]));
@@ -58,20 +82,39 @@ async fn names_that_cannot_be_had_are_refused_and_nothing_is_written() {
     let gateway = open();
     let first = made(&gateway, "/certificates", pair(json!(["a.test"]))).await;
     for (snis, message) in [
-        (json!(["b.test", "b.test"]), "snis: b.test is duplicated".to_owned()),
+        (
+            json!(["b.test", "b.test"]),
+            "snis: b.test is duplicated".to_owned(),
+        ),
         (
             json!(["c.test", "a.test"]),
-            format!("snis: a.test already associated with existing certificate '{}'", id(&first)),
+            format!(
+                "snis: a.test already associated with existing certificate '{}'",
+                id(&first)
+            ),
         ),
-        (json!(["a.*.com"]), "snis.1: wildcard must be leftmost or rightmost character".to_owned()),
+        (
+            json!(["a.*.com"]),
+            "snis.1: wildcard must be leftmost or rightmost character".to_owned(),
+        ),
         (json!(["1.2.3.4"]), "snis.1: must not be an IP".to_owned()),
         (json!("x"), "snis: expected a set".to_owned()),
     ] {
         let seen = gateway.json("POST", "/certificates", &pair(snis.clone())).await;
-        assert_eq!(refusal(&seen, 400), format!("schema violation ({message})"), "{snis}");
+        assert_eq!(
+            refusal(&seen, 400),
+            format!("schema violation ({message})"),
+            "{snis}"
+        );
     }
     assert_eq!(names(&gateway).await, ["a.test"]);
-    assert_eq!(gateway.get("/certificates").await.json()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        gateway.get("/certificates").await.json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -89,7 +132,9 @@ async fn a_multipart_form_brings_files_and_names() {
     ]
     .concat();
     let headers = [("content-type", "multipart/form-data; boundary=xx")];
-    let seen = gateway.send("POST", "/certificates", &headers, body.as_bytes()).await;
+    let seen = gateway
+        .send("POST", "/certificates", &headers, body.as_bytes())
+        .await;
     assert_eq!(seen.status, 201, "{}", seen.body);
     assert_eq!(seen.json()["snis"], json!(["a.test", "b.test"]));
 }
@@ -102,18 +147,36 @@ async fn what_is_in_use_stays() {
     made(&gateway, "/services", service).await;
     let path = format!("/certificates/{}", id(&certificate));
     let seen = gateway.send("DELETE", &path, &[], b"").await;
-    assert_eq!(refusal(&seen, 400), "an existing 'services' entity references this 'certificates' entity");
-    assert_eq!(gateway.get(&format!("{path}/services")).await.json()["data"][0]["name"], "s");
-    assert_eq!(gateway.get("/services/s/client_certificate").await.json()["id"], certificate["id"]);
+    assert_eq!(
+        refusal(&seen, 400),
+        "an existing 'services' entity references this 'certificates' entity"
+    );
+    assert_eq!(
+        gateway.get(&format!("{path}/services")).await.json()["data"][0]["name"],
+        "s"
+    );
+    assert_eq!(
+        gateway.get("/services/s/client_certificate").await.json()["id"],
+        certificate["id"]
+    );
 
-    let authority = made(&gateway, "/ca_certificates", json!({"cert": pem("CERTIFICATE", "AAAA")})).await;
+    let authority = made(
+        &gateway,
+        "/ca_certificates",
+        json!({"cert": pem("CERTIFICATE", "AAAA")}),
+    )
+    .await;
     let patch = json!({"ca_certificates": [id(&authority)]});
     let service = gateway.json("PATCH", "/services/s", &patch).await.json();
     let path = format!("/ca_certificates/{}", id(&authority));
     let seen = gateway.send("DELETE", &path, &[], b"").await;
     assert_eq!(
         refusal(&seen, 400),
-        format!("ca certificate {} is still referenced by services (id = {})", id(&authority), id(&service))
+        format!(
+            "ca certificate {} is still referenced by services (id = {})",
+            id(&authority),
+            id(&service)
+        )
     );
     assert_eq!(seen.json()["code"], 19);
 }
@@ -126,6 +189,8 @@ async fn the_same_authority_twice_is_refused() {
     let seen = gateway.json("POST", "/ca_certificates", &body).await;
     assert!(refusal(&seen, 409).starts_with("UNIQUE violation detected on '{cert_digest="));
     let two = format!("{0}{0}", pem("CERTIFICATE", "CCCC"));
-    let seen = gateway.json("POST", "/ca_certificates", &json!({"cert": two})).await;
+    let seen = gateway
+        .json("POST", "/ca_certificates", &json!({"cert": two}))
+        .await;
     assert!(refusal(&seen, 400).contains("please submit only one certificate at a time"));
 }

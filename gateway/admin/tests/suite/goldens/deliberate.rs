@@ -1,7 +1,7 @@
 //! Where Tidegate answers differently on purpose. Each rule says what is to be seen instead, so that a case it covers is
 //! still checked.
 
-use super::gateway::Seen;
+use crate::gateway::Seen;
 use serde_json::{Map, Value};
 
 /// Why a recorded answer is not the one to give.
@@ -31,7 +31,10 @@ pub(crate) fn rule(step: &Value, seen: &Seen) -> Option<Rule> {
     if asked["json"]["consumer_groups"].is_array() {
         return (seen.status == 201).then_some(Rule::ConsumerGroups);
     }
-    if got["message"].as_str().is_some_and(|text| text.contains("not enabled; add it to")) {
+    if got["message"]
+        .as_str()
+        .is_some_and(|text| text.contains("not enabled; add it to"))
+    {
         return Some(Rule::NoPlugin);
     }
     if want["status"] != seen.status {
@@ -79,7 +82,18 @@ fn is_foreign(want: &str, got: &str) -> bool {
 
 /// What clients go by: names, types, defaults, bounds.
 const TELLING: &[&str] = &[
-    "type", "default", "between", "one_of", "reference", "on_delete", "auto", "timestamp", "unique", "uuid", "gt", "eq",
+    "type",
+    "default",
+    "between",
+    "one_of",
+    "reference",
+    "on_delete",
+    "auto",
+    "timestamp",
+    "unique",
+    "uuid",
+    "gt",
+    "eq",
     "encrypted",
 ];
 
@@ -87,7 +101,12 @@ const TELLING: &[&str] = &[
 fn agrees(want: &Value, got: &Value) -> bool {
     let listed = |table: &Value, list: &str| -> Map<String, Value> {
         let fields = table[list].as_array().cloned().unwrap_or_default();
-        fields.iter().filter_map(Value::as_object).flatten().map(|(name, field)| (name.clone(), field.clone())).collect()
+        fields
+            .iter()
+            .filter_map(Value::as_object)
+            .flatten()
+            .map(|(name, field)| (name.clone(), field.clone()))
+            .collect()
     };
     ["fields", "shorthand_fields"].iter().all(|list| {
         let got = listed(got, list);
@@ -109,5 +128,5 @@ fn field_agrees(want: &Value, got: &Value) -> bool {
         (a, b) => a == b,
     };
     let is_required = |field: &Value| field["required"] == true;
-    TELLING.iter().all(|name| same(name)) && (is_required(got) || !is_required(want))
+    TELLING.iter().all(same) && (is_required(got) || !is_required(want))
 }

@@ -1,6 +1,6 @@
 //! What counts as the same: as in the recordings' own replay.
 
-use super::gateway::Seen;
+use crate::gateway::Seen;
 use serde_json::Value;
 use std::fmt::Debug;
 use uuid::Uuid;
@@ -50,8 +50,16 @@ pub(crate) fn differences(want: &Value, seen: &Seen, mode: &str) -> Vec<String> 
 
 fn headers(want: &Value, seen: &Seen, out: &mut Vec<String>) {
     let wanted = want["headers"].as_object().unwrap();
-    for (name, values) in wanted.iter().filter(|(name, _)| !SKIPPED.contains(&name.as_str())) {
-        let got: Vec<_> = seen.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    for (name, values) in wanted
+        .iter()
+        .filter(|(name, _)| !SKIPPED.contains(&name.as_str()))
+    {
+        let got: Vec<_> = seen
+            .headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
         if *values != Value::from(got.clone()) {
             note(out, name, values, &got);
         }
@@ -115,7 +123,11 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn members(value: &Value) -> Vec<String> {
-    let mut names: Vec<_> = value.as_object().into_iter().flat_map(|members| members.keys().cloned()).collect();
+    let mut names: Vec<_> = value
+        .as_object()
+        .into_iter()
+        .flat_map(|members| members.keys().cloned())
+        .collect();
     names.sort();
     names
 }

@@ -31,14 +31,27 @@ async fn the_status_tells_of_the_database_or_the_configuration() {
     assert_eq!(unit("unit=k&scale=0").await, "3072 KiB");
     assert_eq!(unit("unit=B").await, 3 << 20);
     let seen = open.get("/status?unit=V").await;
-    assert_eq!(refusal(&seen, 400), "invalid unit 'V' (expected 'k/K', 'm/M', or 'g/G')");
+    assert_eq!(
+        refusal(&seen, 400),
+        "invalid unit 'V' (expected 'k/K', 'm/M', or 'g/G')"
+    );
 }
 
 #[tokio::test]
 async fn the_endpoints_are_those_of_kong_and_ours() {
     let listed = open().get("/endpoints").await.json();
-    let listed: Vec<_> = listed["data"].as_array().unwrap().iter().filter_map(|path| path.as_str()).collect();
-    for path in ["/", "/plugins", "/basic-auths/{basicauth_credentials}", "/services/{services}/routes/{routes}"] {
+    let listed: Vec<_> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|path| path.as_str())
+        .collect();
+    for path in [
+        "/",
+        "/plugins",
+        "/basic-auths/{basicauth_credentials}",
+        "/services/{services}/routes/{routes}",
+    ] {
         assert!(listed.contains(&path), "{path}");
     }
     let recorded = include_str!("endpoints.txt").lines();
@@ -53,17 +66,32 @@ async fn the_log_level_is_changed_where_there_is_a_database() {
         let gateway = &gateway;
         async move { gateway.send("PUT", path, &[], b"").await }
     };
-    assert_eq!(refusal(&gateway.get("/debug/node/log-level").await, 200), "log level: notice");
-    assert_eq!(refusal(&put("/debug/node/log-level/debug").await, 200), "log level changed");
-    assert_eq!(refusal(&put("/debug/node/log-level/debug?timeout=5").await, 200), "log level is already debug");
-    assert_eq!(refusal(&put("/debug/cluster/log-level/foo").await, 400), "unknown log level: foo");
+    assert_eq!(
+        refusal(&gateway.get("/debug/node/log-level").await, 200),
+        "log level: notice"
+    );
+    assert_eq!(
+        refusal(&put("/debug/node/log-level/debug").await, 200),
+        "log level changed"
+    );
+    assert_eq!(
+        refusal(&put("/debug/node/log-level/debug?timeout=5").await, 200),
+        "log level is already debug"
+    );
+    assert_eq!(
+        refusal(&put("/debug/cluster/log-level/foo").await, 400),
+        "unknown log level: foo"
+    );
     assert_eq!(
         refusal(&put("/debug/node/log-level/info?timeout=-1").await, 400),
         "timeout must be greater than or equal to 0"
     );
     let bare = Gateway::start(Mode::Declarative);
     let seen = bare.send("PUT", "/debug/node/log-level/info", &[], b"").await;
-    assert_eq!(refusal(&seen, 405), "cannot change log level when not using a database");
+    assert_eq!(
+        refusal(&seen, 405),
+        "cannot change log level when not using a database"
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,13 @@ use tidegate_admin::{AdminToken, Mode, Options};
 #[tokio::test]
 async fn methods_that_a_path_lacks_are_told() {
     let gateway = open();
-    for (method, path) in [("POST", "/"), ("GEEEET", "/"), ("PUT", "/routes"), ("DELETE", "/status"), ("GET", "/cache")] {
+    for (method, path) in [
+        ("POST", "/"),
+        ("GEEEET", "/"),
+        ("PUT", "/routes"),
+        ("DELETE", "/status"),
+        ("GET", "/cache"),
+    ] {
         let seen = gateway.send(method, path, &[], b"").await;
         assert_eq!(refusal(&seen, 405), "Method not allowed", "{method} {path}");
     }
@@ -94,10 +100,18 @@ async fn a_token_keeps_strangers_out() {
     let seen = gateway.get("/services").await;
     assert_eq!(refusal(&seen, 401), "Unauthorized");
     assert_eq!(seen.headers["www-authenticate"], "Bearer");
-    assert_eq!(gateway.get("/nope").await.status, 401, "nor may they learn what there is");
+    assert_eq!(
+        gateway.get("/nope").await.status,
+        401,
+        "nor may they learn what there is"
+    );
     let with = [("kong-admin-token", "s3cret")];
     assert_eq!(gateway.send("GET", "/services", &with, b"").await.status, 200);
-    assert_eq!(gateway.send("OPTIONS", "/services", &[], b"").await.status, 204, "browsers ask first");
+    assert_eq!(
+        gateway.send("OPTIONS", "/services", &[], b"").await.status,
+        204,
+        "browsers ask first"
+    );
 }
 
 #[tokio::test]
@@ -105,7 +119,10 @@ async fn bodies_of_get_and_delete_are_ignored() {
     let gateway = open();
     let broken = [("content-type", "application/json")];
     assert_eq!(gateway.send("GET", "/services", &broken, b"{").await.status, 200);
-    assert_eq!(gateway.send("DELETE", "/services/x", &broken, b"{").await.status, 204);
+    assert_eq!(
+        gateway.send("DELETE", "/services/x", &broken, b"{").await.status,
+        204
+    );
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 pub(crate) struct Gateway {
     pub(crate) api: AdminApi,
-    #[allow(dead_code, reason = "not every test writes beside the API")]
     pub(crate) store: Store,
 }
 
@@ -31,7 +30,6 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-#[allow(dead_code, reason = "not every test uses everything")]
 impl Gateway {
     pub(crate) fn start(mode: Mode) -> Self {
         Self::with(Options::new(mode))
@@ -42,7 +40,11 @@ impl Gateway {
     }
 
     pub(crate) fn over(options: Options, clock: tidegate_store::Clock) -> Self {
-        let store = Store::open(Box::new(MemoryBackend::default()), tidegate_store::Options { clock }).unwrap();
+        let store = Store::open(
+            Box::new(MemoryBackend::default()),
+            tidegate_store::Options { clock },
+        )
+        .unwrap();
         let node = Arc::new(TestNode {
             level: parking_lot::Mutex::new("notice".to_owned()),
         });
@@ -52,7 +54,13 @@ impl Gateway {
         }
     }
 
-    pub(crate) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Seen {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Seen {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(target);
@@ -70,7 +78,8 @@ impl Gateway {
 
     pub(crate) async fn json(&self, method: &str, target: &str, body: &Value) -> Seen {
         let headers = [("content-type", "application/json")];
-        self.send(method, target, &headers, body.to_string().as_bytes()).await
+        self.send(method, target, &headers, body.to_string().as_bytes())
+            .await
     }
 
     pub(crate) async fn get(&self, target: &str) -> Seen {
@@ -96,7 +105,6 @@ impl Gateway {
 }
 
 impl Seen {
-    #[allow(dead_code, reason = "not every test looks at bodies")]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }

@@ -34,9 +34,21 @@ async fn services(gateway: &Gateway, count: usize) {
 async fn a_walk_through_pages_meets_everything_once() {
     let gateway = open();
     services(&gateway, 7).await;
-    for first in ["/services?size=1", "/services?size=3", "/services?size=7", "/services", "/tags/all?size=2"] {
+    for first in [
+        "/services?size=1",
+        "/services?size=3",
+        "/services?size=7",
+        "/services",
+        "/tags/all?size=2",
+    ] {
         let rows = walk(&gateway, first).await;
-        let name = |row: &Value| row["name"].as_str().or(row["entity_id"].as_str()).unwrap().to_owned();
+        let name = |row: &Value| {
+            row["name"]
+                .as_str()
+                .or_else(|| row["entity_id"].as_str())
+                .unwrap()
+                .to_owned()
+        };
         let distinct: BTreeSet<String> = rows.iter().map(name).collect();
         assert_eq!((rows.len(), distinct.len()), (7, 7), "{first}");
     }
@@ -59,8 +71,18 @@ async fn links_keep_size_and_tags() {
 async fn tags_are_asked_for_together_or_one_by_one() {
     let gateway = open();
     services(&gateway, 5).await;
-    for (tags, expected) in [("all,odd", 2), ("even/odd", 5), ("even", 3), ("none", 0), ("all,none", 0)] {
-        assert_eq!(walk(&gateway, &format!("/services?tags={tags}")).await.len(), expected, "{tags}");
+    for (tags, expected) in [
+        ("all,odd", 2),
+        ("even/odd", 5),
+        ("even", 3),
+        ("none", 0),
+        ("all,none", 0),
+    ] {
+        assert_eq!(
+            walk(&gateway, &format!("/services?tags={tags}")).await.len(),
+            expected,
+            "{tags}"
+        );
     }
     for (tags, reason) in [
         ("", "cannot be null"),
@@ -74,7 +96,11 @@ async fn tags_are_asked_for_together_or_one_by_one() {
     }
     made(&gateway, "/services/s0/routes", json!({"paths": ["/"]})).await;
     let nested = gateway.get("/services/s0/routes?tags=other").await.json();
-    assert_eq!(nested["data"].as_array().unwrap().len(), 1, "children are not filtered");
+    assert_eq!(
+        nested["data"].as_array().unwrap().len(),
+        1,
+        "children are not filtered"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +113,10 @@ async fn sizes_and_offsets_are_checked() {
         ("size=1.5", "size must be an integer between 1 and 1000"),
         ("offset=x", "'x' is not a valid offset: bad base64 encoding"),
     ] {
-        assert_eq!(refusal(&gateway.get(&format!("/routes?{query}")).await, 400), message);
+        assert_eq!(
+            refusal(&gateway.get(&format!("/routes?{query}")).await, 400),
+            message
+        );
     }
     assert_eq!(gateway.get("/routes?size=1000").await.status, 200);
 }
