@@ -17,7 +17,7 @@ mod job;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use job::{Answer, Job, Work};
 use writer::Writer;

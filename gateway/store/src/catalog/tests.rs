@@ -306,9 +306,9 @@ fn agree(catalog: &Catalog, model: &Model) -> Result<(), TestCaseError> {
                 .is_some_and(|tags| tags.contains(&json!(tag)))
         };
         let tags = || vec!["tag 0".to_owned(), "tag 2".to_owned()];
-        let both = paged(catalog, rules.name, None, Some(TagFilter::All(tags())));
+        let both = paged(catalog, rules.name, None, Some(&TagFilter::All(tags())));
         prop_assert_eq!(both, ids(&|record| has(record, "tag 0") && has(record, "tag 2")));
-        let either = paged(catalog, rules.name, None, Some(TagFilter::Any(tags())));
+        let either = paged(catalog, rules.name, None, Some(&TagFilter::Any(tags())));
         prop_assert_eq!(
             either,
             ids(&|record| has(record, "tag 0") || has(record, "tag 2"))
@@ -329,14 +329,14 @@ fn paged(
     catalog: &Catalog,
     collection: &str,
     of: Option<(&str, Uuid)>,
-    tags: Option<TagFilter>,
+    tags: Option<&TagFilter>,
 ) -> Vec<Uuid> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
         let page = catalog.page(&Query {
             collection,
             of,
-            tags: tags.clone(),
+            tags: tags.cloned(),
             after,
             size: 2,
         });

@@ -18,7 +18,10 @@ mod faults;
 pub(crate) mod suite;
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
+    match value {
+        Value::Object(object) => object,
+        other => panic!("{other} is no object"),
+    }
 }
 
 pub(crate) fn service(number: u128, name: &str) -> Map<String, Value> {
@@ -51,7 +54,8 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so() {
         assert!(Instant::now() < deadline, "not within 20 s: {what}");
-        std::thread::yield_now();
+        // Lets others have the processor.
+        std::thread::park_timeout(Duration::from_millis(2));
     }
 }
 

@@ -295,15 +295,18 @@ fn work_that_waits_shares_one_commit() {
     runtime.block_on(async {
         // The first holds the writer up until all others wait.
         let (go, gate) = std::sync::mpsc::channel::<()>();
+        let (start, started) = std::sync::mpsc::channel();
         let holder = store.clone();
         let first = tokio::spawn(async move {
             let held = holder.transact(move |_| {
+                let _ = start.send(());
                 let _ = gate.recv();
                 Ok::<_, Conflict>(())
             });
             held.await
         });
         tokio::task::yield_now().await;
+        started.recv().expect("the first runs");
         let others: Vec<_> = (0..50_u128)
             .map(|number| {
                 let store = store.clone();
