@@ -136,12 +136,12 @@ async fn configurations_can_be_tried_out() {
         (
             "/schemas/routes/validate",
             json!({"paths": ["/"], "service": {"name": "later"}}),
-            200,
+            400,
         ),
         ("/schemas/routes/validate", json!({}), 400),
         (
             "/schemas/keyauth_credentials/validate",
-            json!({"consumer": {"username": "later"}}),
+            json!({"consumer": {"id": "00000000-0000-4000-8000-000000000001", "username": "later"}}),
             200,
         ),
         (
