@@ -119,6 +119,25 @@ impl AdminApi {
         replaced.map_err(|refusal| refusal.to_string())
     }
 
+    /// Shows the entities of a declarative configuration that serve already, in the place of all others. Returns the
+    /// version of the store that holds them.
+    ///
+    /// # Errors
+    /// Why they cannot be stored; everything is then as before.
+    pub async fn mirror(&self, entities: Arc<EntitySet>, content_hash: &str) -> Result<u64, String> {
+        let replaced = self.replace(self.desk(), entities, content_hash).await;
+        replaced.map_err(|refusal| refusal.to_string())
+    }
+
+    /// Whether a request with these headers may pass.
+    #[must_use]
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        self.options
+            .token
+            .as_ref()
+            .is_none_or(|token| token.admits(headers))
+    }
+
     /// Answers a request. The body is what was read of it; the reader saw to [`Options::max_body`] already, or stops
     /// one byte behind it.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
@@ -163,9 +182,7 @@ impl AdminApi {
     ) -> Result<(&'static Pattern, Vec<String>), Reply> {
         // A browser asks ahead of a request without the token that the request will carry.
         let is_open = *method == Method::OPTIONS;
-        if let Some(token) = self.options.token.as_ref().filter(|_| !is_open)
-            && !token.admits(headers)
-        {
+        if !is_open && !self.admits(headers) {
             let challenge = HeaderValue::from_static("Bearer");
             let refusal = Reply::message(StatusCode::UNAUTHORIZED, "Unauthorized");
             return Err(refusal.with_header(WWW_AUTHENTICATE, challenge));
@@ -295,14 +312,24 @@ impl AdminApi {
         entities: Arc<EntitySet>,
         content_hash: &str,
     ) -> Result<(), ApiError> {
+        let version = self.replace(desk, entities, content_hash).await?;
+        self.node.applied(version).await;
+        Ok(())
+    }
+
+    async fn replace(
+        &self,
+        desk: Desk,
+        entities: Arc<EntitySet>,
+        content_hash: &str,
+    ) -> Result<u64, ApiError> {
         let mut replace = declarative_config::replacement(desk, entities);
         let change = self
             .store
             .transact(move |transaction| replace(transaction).map_err(ApiError::from));
         let committed = change.await.map_err(store_error)?;
         content_hash.clone_into(&mut self.configuration_hash.lock());
-        self.node.applied(committed.version).await;
-        Ok(())
+        Ok(committed.version)
     }
 }
 

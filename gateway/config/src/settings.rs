@@ -32,8 +32,8 @@ pub use value::Value;
 
 use std::path::{Path, PathBuf};
 use table::{
-    ClientAddress, ClientLimits, Configuration, Dns, Filters, Http2, Listeners, Logs, Process, Replies,
-    Reserved, Tls, Upstream,
+    AdminApi, ClientAddress, ClientLimits, Configuration, Dns, Filters, Http2, Listeners, Logs, Process,
+    Replies, Reserved, Store, Tls, Upstream,
 };
 
 /// The settings of one process, typed, with the origin of every value.
@@ -65,6 +65,10 @@ pub struct Settings {
     pub filters: Filters,
     /// Names that Kong has and this version accepts without effect.
     pub reserved: Reserved,
+    /// Where entities live.
+    pub store: Store,
+    /// The Admin API.
+    pub admin: AdminApi,
     effective: Vec<Effective>,
 }
 
@@ -158,6 +162,8 @@ impl Settings {
         let dns = Dns::read(merged);
         let filters = Filters::read(merged);
         let reserved = Reserved::read(merged);
+        let store = Store::read(merged);
+        let admin = AdminApi::read(merged);
         let settings = Self {
             process: process?,
             configuration: configuration?,
@@ -172,6 +178,8 @@ impl Settings {
             dns: dns?,
             filters: filters?,
             reserved: reserved?,
+            store: store?,
+            admin: admin?,
             effective: merged.effective.clone(),
         };
         settings.check(&mut merged.faults);

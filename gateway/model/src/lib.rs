@@ -7,6 +7,7 @@
 
 extern crate self as tidegate_model;
 
+pub mod address;
 pub mod deterministic_id;
 pub mod entities;
 pub mod entity_table;

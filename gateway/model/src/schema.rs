@@ -164,6 +164,8 @@ pub enum Rule {
     GreaterThan(f64),
     /// `expected one of: a, b, c`.
     OneOf(Vec<Value>),
+    /// As [`Rule::OneOf`], and further values of our own that its text, which is Kong's, does not name.
+    OneOfAnd(Vec<Value>, Vec<Value>),
     /// `value must be X`.
     Equals(Value),
     /// `length must be at least N` (strings in bytes, lists in elements).

@@ -2,6 +2,7 @@
 
 use crate::tls::UpstreamTls;
 use rustls::pki_types::ServerName;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,12 +19,21 @@ use tokio_rustls::client::TlsStream;
 const TLS_BUFFER: usize = 64 << 10;
 
 /// Where an upstream listens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamAddress<'a> {
     /// An address and port.
     Tcp(SocketAddr),
     /// A socket file.
     Unix(&'a Path),
+}
+
+impl fmt::Display for UpstreamAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 impl From<SocketAddr> for UpstreamAddress<'_> {

@@ -3,7 +3,7 @@
 //! HTTP/1.1 connections are kept last-in first-out, so that a quiet pool shrinks to the connections in use. HTTP/2
 //! connections are shared by as many streams as the upstream allows, and more are opened when those are full.
 
-use crate::connect::Connected;
+use crate::connect::{Connected, UpstreamAddress};
 use crate::http1::{HeadLimits, UpstreamConnection};
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -11,18 +11,19 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 /// Everything that makes a connection different from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     /// Peer.
-    pub address: SocketAddr,
+    pub address: UpstreamAddress<'static>,
     /// Identity of the TLS set-up: trust, verification, client certificate, server name; 0: cleartext.
     pub tls: u64,
     /// HTTP/2 (gRPC) or HTTP/1.1.
@@ -61,6 +62,9 @@ const MAX_STREAMS: u32 = 100;
 /// Idle connections keep their buffers this long.
 const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 
+/// Whose connections they are: when nobody holds it any more (a target that was taken away), they are closed.
+pub type Owner = Weak<dyn Any + Send + Sync>;
+
 /// The connections of one worker. `B` is the type of request bodies.
 pub struct Pool<B> {
     settings: PoolSettings,
@@ -74,6 +78,7 @@ type ByKey<V> = HashMap<PoolKey, V, foldhash::fast::RandomState>;
 struct Idle<B> {
     connection: Box<UpstreamConnection<B>>,
     uses: u32,
+    owner: Option<Owner>,
     /// Set by the first sweep that finds it idle, so that no clock is read per request.
     since: Option<Instant>,
 }
@@ -82,6 +87,7 @@ struct Shared<B> {
     sender: http2::SendRequest<B>,
     streams: Cell<u32>,
     uses: Cell<u32>,
+    owner: Option<Owner>,
 }
 
 /// A connection in use for one exchange.
@@ -98,6 +104,7 @@ pub struct Http1Lease<B> {
     pub connection: Box<UpstreamConnection<B>>,
     uses: u32,
     key: PoolKey,
+    owner: Option<Owner>,
     pool: Rc<Pool<B>>,
 }
 
@@ -152,6 +159,7 @@ where
                     connection: candidate.connection,
                     uses: candidate.uses + 1,
                     key,
+                    owner: candidate.owner,
                     pool: Rc::clone(self),
                 }));
             }
@@ -172,13 +180,18 @@ where
         Some(Lease::Http2(StreamLease(Rc::clone(free))))
     }
 
-    /// Speaks HTTP on a fresh connection.
+    /// Speaks HTTP on a fresh connection, which is kept for as long as its owner is there.
     ///
     /// # Errors
     /// When the HTTP/2 preface cannot be exchanged.
-    pub async fn open(self: &Rc<Self>, key: PoolKey, io: Connected) -> Result<Lease<B>, hyper::Error> {
+    pub async fn open(
+        self: &Rc<Self>,
+        key: PoolKey,
+        io: Connected,
+        owner: Option<Owner>,
+    ) -> Result<Lease<B>, hyper::Error> {
         if key.is_http2 {
-            return self.open_http2(key, io).await;
+            return self.open_http2(key, io, owner).await;
         }
         let limits = HeadLimits {
             max_headers: self.settings.max_headers,
@@ -188,11 +201,17 @@ where
             connection: Box::new(UpstreamConnection::new(io, limits, Rc::clone(&self.open))),
             uses: 1,
             key,
+            owner,
             pool: Rc::clone(self),
         }))
     }
 
-    async fn open_http2(self: &Rc<Self>, key: PoolKey, io: Connected) -> Result<Lease<B>, hyper::Error> {
+    async fn open_http2(
+        self: &Rc<Self>,
+        key: PoolKey,
+        io: Connected,
+        owner: Option<Owner>,
+    ) -> Result<Lease<B>, hyper::Error> {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .max_concurrent_reset_streams(64)
@@ -203,6 +222,7 @@ where
             sender,
             streams: Cell::new(1),
             uses: Cell::new(1),
+            owner,
         });
         self.shared
             .borrow_mut()
@@ -221,7 +241,14 @@ where
         });
     }
 
-    fn give_back(&self, key: PoolKey, connection: Box<UpstreamConnection<B>>, uses: u32) {
+    fn give_back(&self, lease: Http1Lease<B>) {
+        let Http1Lease {
+            connection,
+            uses,
+            key,
+            owner,
+            pool: _,
+        } = lease;
         let max = self.settings.max_requests;
         if self.settings.size == 0 || !connection.is_reusable() || (max != 0 && uses >= max) {
             return;
@@ -234,11 +261,13 @@ where
         queue.push_back(Idle {
             connection,
             uses,
+            owner,
             since: None,
         });
     }
 
-    /// Closes what was idle too long and what the upstream closed. Call about once a second.
+    /// Closes what was idle too long, what the upstream closed and what nobody owns any more; a shared connection ends
+    /// with its last stream. Call about once a second.
     pub fn sweep(&self, now: Instant) {
         let limit = self.settings.idle_timeout;
         self.idle.borrow_mut().retain(|_, queue| {
@@ -247,12 +276,15 @@ where
                 if age >= BUFFERS_KEPT {
                     idle.connection.shrink();
                 }
-                (limit.is_zero() || age < limit) && idle.connection.is_alive()
+                (limit.is_zero() || age < limit)
+                    && is_owned(idle.owner.as_ref())
+                    && idle.connection.is_alive()
             });
             !queue.is_empty()
         });
         self.shared.borrow_mut().retain(|_, connections| {
-            connections.retain(|connection| !connection.sender.is_closed());
+            connections
+                .retain(|connection| !connection.sender.is_closed() && is_owned(connection.owner.as_ref()));
             !connections.is_empty()
         });
     }
@@ -262,6 +294,11 @@ where
         self.idle.borrow_mut().clear();
         self.shared.borrow_mut().clear();
     }
+}
+
+/// What never had an owner is everybody's.
+fn is_owned(owner: Option<&Owner>) -> bool {
+    owner.is_none_or(|owner| owner.strong_count() > 0)
 }
 
 impl<B> Lease<B> {
@@ -282,7 +319,8 @@ where
 {
     /// Returns the connection to its pool, if it can be used again; closes it otherwise.
     pub fn give_back(self) {
-        self.pool.give_back(self.key, self.connection, self.uses);
+        let pool = Rc::clone(&self.pool);
+        pool.give_back(self);
     }
 }
 

@@ -2,11 +2,10 @@
 
 mod grpc;
 
-use crate::connect::{ConnectError, Connected, connect};
+use crate::connect::{ConnectError, Connected, UpstreamAddress, connect};
 use crate::tls::UpstreamTls;
 use rustls::pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +64,7 @@ const MAX_STATUS_LINE: usize = 8_192;
 
 /// Asks, with `timeout` over all of it; over TLS under a server name when `tls` is given.
 pub async fn ask(
-    address: SocketAddr,
+    address: UpstreamAddress<'_>,
     timeout: Duration,
     tls: Option<(&Arc<UpstreamTls>, &str)>,
     question: Question<'_>,

@@ -64,7 +64,14 @@ impl PlannedUpstream {
         };
         let cookie = if is_sticky {
             let own = entity.tidegate.as_ref();
-            own.and_then(|own| cookie(own.sticky_cookie.as_deref(), own.sticky_cookie_path.as_deref()))
+            let own =
+                own.and_then(|own| cookie(own.sticky_cookie.as_deref(), own.sticky_cookie_path.as_deref()));
+            own.or_else(|| {
+                cookie(
+                    entity.sticky_sessions_cookie.as_deref(),
+                    entity.sticky_sessions_cookie_path.as_deref(),
+                )
+            })
         } else if hash.contains(&HashInput::Cookie) {
             cookie(
                 entity.hash_on_cookie.as_deref(),

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 use tidegate_model::entities::{Route, Service};
 
 /// Place of a route in its snapshot.
@@ -165,10 +166,8 @@ pub enum Source {
 /// One attempt to reach an upstream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Try {
-    /// Address.
-    pub address: IpAddr,
-    /// Port.
-    pub port: u16,
+    /// Where it went.
+    pub address: Address,
     /// When its peer began to be chosen, since the start of the request.
     pub started: Duration,
     /// How long that took, name resolution included.

@@ -258,8 +258,8 @@ fn try_record(x: &Exchange, attempt: &Try) -> Value {
         "balancer_start_ns": nanos(started),
         "balancer_latency": millis(attempt.choice),
         "balancer_latency_ns": nanos(attempt.choice),
-        "ip": attempt.address,
-        "port": attempt.port,
+        "ip": attempt.address.without_port(),
+        "port": attempt.address.port(),
     });
     if let (Value::Object(record), Some((state, code))) = (&mut record, attempt.failure) {
         record.insert("state".to_owned(), json!(state));

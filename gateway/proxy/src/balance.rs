@@ -10,11 +10,14 @@ use crate::phases::Flow;
 use crate::worker::Worker;
 use cookie::Given;
 use http::{HeaderValue, StatusCode};
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
+use tidegate_model::address::Address;
+use tidegate_net::connect::UpstreamAddress;
+use tidegate_net::pool::Owner;
 use tidegate_plan::{HashValue, PlannedUpstream};
-use tidegate_upstream::{Asked, HealthEvent, NoPeer, Outcome, Pick, Tried};
+use tidegate_upstream::{Asked, Endpoint, HealthEvent, NoPeer, Outcome, Pick, Tried};
 
 /// What an exchange remembers of its choices.
 pub(crate) struct Balancing {
@@ -55,9 +58,23 @@ pub(crate) async fn choose(
     })
 }
 
+/// A target's address as connections take it.
+#[must_use]
+pub fn peer(address: Address) -> UpstreamAddress<'static> {
+    match address {
+        Address::Tcp(address) => UpstreamAddress::Tcp(address),
+        Address::Unix(file) => UpstreamAddress::Unix(file.path()),
+    }
+}
+
+/// Connections to a target are its address's: they go when it goes.
+pub(crate) fn owner_of(pick: &Pick) -> Owner {
+    Arc::<Endpoint>::downgrade(pick.endpoint())
+}
+
 /// `Host` for a picked target: without its port when that is `default_port`.
 pub(crate) fn host_of(pick: &Pick, default_port: u16) -> Option<HeaderValue> {
-    let host = if pick.address().port() == default_port {
+    let host = if pick.address().port() == Some(default_port) {
         pick.host()
     } else {
         pick.authority()
@@ -81,7 +98,7 @@ impl Flow {
         &mut self,
         upstream: &PlannedUpstream,
         default_port: u16,
-    ) -> Result<(SocketAddr, HeaderValue), ForwardFault> {
+    ) -> Result<(Address, HeaderValue), ForwardFault> {
         let mut balancing = match self.balancing.take() {
             Some(balancing) => balancing,
             None => Box::new(self.first_choice(upstream)),
@@ -148,6 +165,11 @@ impl Flow {
     /// Whether the upstream's retry budget allows one more; it is counted.
     pub(crate) fn has_retry_budget(&self) -> bool {
         self.pick().is_none_or(|pick| pick.upstream().may_retry())
+    }
+
+    /// Who owns a connection to the target in use.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.pick().map(owner_of)
     }
 
     /// The target in use.

@@ -1,5 +1,6 @@
 //! Asks the upstream: choice of peer, connection, attempts, deadlines (kong-core F.5).
 
+use crate::balance;
 use crate::bodies::{BodyFault, BodySource, Progress, ResponseStream, UpstreamBody};
 use crate::phases::Flow;
 use crate::tls_targets::TlsTarget;
@@ -7,10 +8,10 @@ use bytes::{BufMut, BytesMut};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri, Version};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 use tidegate_net::connect::{self, ConnectError};
 use tidegate_net::dns::DnsError;
 use tidegate_net::http1::{BodyFraming, Http1Error, ResponseHead};
@@ -55,7 +56,7 @@ struct Failure {
 
 /// A concrete peer of one attempt.
 struct Peer {
-    address: SocketAddr,
+    address: Address,
     host: HeaderValue,
     tls: Option<Rc<TlsTarget>>,
 }
@@ -86,8 +87,7 @@ impl Flow {
             let source = body.take().unwrap_or(BodySource::Empty);
             let outcome = self.attempt(service, &peer, source, began).await;
             let mut record = Try {
-                address: peer.address.ip(),
-                port: peer.address.port(),
+                address: peer.address,
                 started,
                 choice,
                 failure: None,
@@ -131,7 +131,7 @@ impl Flow {
 
     async fn choose(&mut self, service: &PlannedService) -> Result<Peer, ForwardFault> {
         let (address, host) = match &service.destination {
-            Destination::Address(address) => (*address, service.host_header.clone()),
+            Destination::Address(address) => (Address::Tcp(*address), service.host_header.clone()),
             Destination::Name(name, port) => (self.resolve(name, *port).await?, service.host_header.clone()),
             Destination::Upstream(upstream) => self.choose_target(upstream, service.default_port).await?,
         };
@@ -149,9 +149,12 @@ impl Flow {
         Ok(Peer { address, host, tls })
     }
 
-    async fn resolve(&self, name: &str, port: u16) -> Result<SocketAddr, ForwardFault> {
+    async fn resolve(&self, name: &str, port: u16) -> Result<Address, ForwardFault> {
         match Box::pin(self.worker.resolver.resolve(name)).await {
-            Ok(addresses) => addresses.next(port).ok_or(ForwardFault::NoSuchName),
+            Ok(addresses) => addresses
+                .next(port)
+                .map(Address::Tcp)
+                .ok_or(ForwardFault::NoSuchName),
             Err(DnsError::NotFound) => Err(ForwardFault::NoSuchName),
             Err(error) => Err(ForwardFault::Resolver(error.to_string())),
         }
@@ -180,7 +183,7 @@ impl Flow {
         mut began: Instant,
     ) -> Result<Answer, Failure> {
         let key = PoolKey {
-            address: peer.address,
+            address: balance::peer(peer.address),
             tls: peer.tls.as_ref().map_or(0, |tls| tls.id),
             is_http2: service.is_grpc,
         };
@@ -258,7 +261,7 @@ impl Flow {
             .tls
             .as_ref()
             .map(|tls| (&tls.config, tls.server_name.clone()));
-        let connected = connect::connect(peer.address, service.connect_timeout, tls)
+        let connected = connect::connect(key.address, service.connect_timeout, tls)
             .await
             .map_err(|error| {
                 tracing::warn!(peer = %peer.address, %error, "cannot connect to the upstream");
@@ -267,10 +270,14 @@ impl Flow {
                     _ => ForwardFault::Unreachable,
                 }
             })?;
-        self.worker.pool.open(key, connected).await.map_err(|error| {
-            tracing::warn!(peer = %peer.address, %error, "cannot speak HTTP with the upstream");
-            ForwardFault::Unreachable
-        })
+        self.worker
+            .pool
+            .open(key, connected, self.owner())
+            .await
+            .map_err(|error| {
+                tracing::warn!(peer = %peer.address, %error, "cannot speak HTTP with the upstream");
+                ForwardFault::Unreachable
+            })
     }
 
     /// Sends over HTTP/1.1, the head straight into the connection's buffer.

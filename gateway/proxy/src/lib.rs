@@ -42,7 +42,7 @@ mod tls_targets;
 mod tunnel;
 pub mod worker;
 
-pub use balance::{names, tell};
+pub use balance::{names, peer, tell};
 pub use serve::{Listener, ListenerKind, ListenerSocket, accept};
 pub use settings::ProxySettings;
 pub use worker::{Live, Shared, Worker, WorkerParts};

@@ -411,7 +411,7 @@ fn access_record(flow: &Flow, total: Duration, upstream: Option<Duration>) -> Ac
         route: x.route().and_then(|route| route.name.as_deref()),
         service: x.service().and_then(|service| service.name.as_deref()),
         consumer: x.consumer().and_then(|entry| entry.consumer.username.as_deref()),
-        upstream_address: x.tries.last().map(|last| (last.address, last.port)),
+        upstream_address: x.tries.last().map(|last| &last.address as _),
         upstream_status: x.upstream_status.map(|status| status.as_u16()),
         request_micros: micros(total),
         upstream_micros: upstream.map(micros),

@@ -4,6 +4,7 @@
 //! waits for a file. When the log is off, nothing is looked at: [`AccessLog::log`] takes a closure.
 
 use crate::line_writer::LineWriter;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ mod text;
 pub use format::{Format, FormatError, Part, Variable};
 
 /// What one line may tell. Everything is borrowed: making a record copies nothing.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct AccessRecord<'a> {
     /// Client after trusted-proxy resolution; absent on unix sockets.
     pub client_address: Option<IpAddr>,
@@ -53,7 +54,7 @@ pub struct AccessRecord<'a> {
     /// Username, or else custom id or id, of the consumer.
     pub consumer: Option<&'a str>,
     /// Address that answered.
-    pub upstream_address: Option<(IpAddr, u16)>,
+    pub upstream_address: Option<&'a dyn fmt::Display>,
     /// Status of the upstream's response.
     pub upstream_status: Option<u16>,
     /// Microseconds from the first byte of the request to the last of the response.

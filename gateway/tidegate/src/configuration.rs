@@ -1,21 +1,23 @@
 //! From a declarative file to a snapshot: load, resolve references, plan.
 
 use crate::certificates;
+use crate::entity_store;
 use crate::filter_library::FilterLibrary;
+use crate::live_entities::LiveEntities;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_config::declarative::{
-    self, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
+    self, Inspection, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
 };
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::EnabledNames;
-use tidegate_config::vault::{Environment, Secrets, resolve_references};
+use tidegate_config::settings::values::{Database, EnabledNames};
+use tidegate_config::vault::{Environment, Secrets, Warning, resolve_references};
 use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::{Context as ModelContext, RouterFlavor};
-use tidegate_plan::{PlanInput, Snapshot, keep_times, plan};
+use tidegate_plan::{PlanFault, PlanInput, Snapshot, keep_times, plan};
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{Kind, Registry};
 use tidegate_router::Flavor;
@@ -27,6 +29,10 @@ pub struct Configuration {
     plugins: Registry,
     services: Arc<Services>,
     library: Mutex<Option<Arc<FilterLibrary>>>,
+    /// Plugins and filters as they were when a configuration was compiled last.
+    latest: Mutex<Arc<Registry>>,
+    /// References that led nowhere when the last configuration was compiled.
+    told: Mutex<Vec<String>>,
 }
 
 /// A configuration that passed every check.
@@ -35,6 +41,8 @@ pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
     /// What it was made from, references resolved.
     pub entities: Arc<EntitySet>,
+    /// The same with vault references as they are written.
+    pub(crate) written: Arc<EntitySet>,
     /// MD5 of the text in hex, as Kong reports it; 32 zeros without a configuration.
     pub content_hash: String,
 }
@@ -52,14 +60,20 @@ pub const NO_CONFIGURATION: &str = "00000000000000000000000000000000";
 
 impl Configuration {
     /// With the built-in plugins.
-    #[must_use]
-    pub fn new(settings: Arc<Settings>, services: Arc<Services>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the setting `plugins` has a name that this build does not know.
+    pub fn new(settings: Arc<Settings>, services: Arc<Services>) -> Result<Self> {
+        let plugins = tidegate_plugins::registry();
+        check_enabled_plugins(&settings, &plugins)?;
+        Ok(Self {
             settings,
-            plugins: tidegate_plugins::registry(),
+            plugins,
             services,
             library: Mutex::default(),
-        }
+            latest: Mutex::default(),
+            told: Mutex::default(),
+        })
     }
 
     /// The filters, if the settings have them on and a configuration was compiled.
@@ -69,7 +83,7 @@ impl Configuration {
     }
 
     /// What plugins and filter chains may name: built-in plugins, and the filters as their files are now.
-    fn registry(&self, at_start: bool) -> Result<Registry> {
+    fn registry(&self, at_start: bool) -> Result<Arc<Registry>> {
         let mut library = self.library.lock();
         if library.is_none() {
             *library = FilterLibrary::open(&self.settings, &self.services)?.map(Arc::new);
@@ -78,7 +92,29 @@ impl Configuration {
         if let Some(library) = &*library {
             library.add_to(&mut registry, at_start)?;
         }
+        let registry = Arc::new(registry);
+        *self.latest.lock() = Arc::clone(&registry);
         Ok(registry)
+    }
+
+    /// What plugins and filter chains may name, as of the last configuration that was compiled.
+    pub(crate) fn latest_registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.latest.lock())
+    }
+
+    /// Why entities of a declarative configuration, references followed, could not be put to work.
+    pub(crate) fn plan_faults(&self, entities: &EntitySet) -> Vec<Inspection> {
+        let (_, faults) = self.plan(entities, &self.latest_registry(), None);
+        let found = faults.into_iter().filter_map(|fault| {
+            Some(Inspection {
+                collection: fault.collection,
+                index: entities.position(fault.collection, fault.id)?,
+                field: None,
+                message: fault.message,
+                is_fault: true,
+            })
+        });
+        found.collect()
     }
 
     /// The configuration that the settings name; empty when they name none.
@@ -86,13 +122,12 @@ impl Configuration {
     /// # Errors
     /// With every fault of the file, each with its place.
     pub fn compile(&self, previous: Option<&Snapshot>) -> Result<Compiled> {
-        check_enabled_plugins(&self.settings, &self.plugins)?;
         let registry = self.registry(previous.is_none())?;
         match self.source()? {
             Some(source) => self.compile_source(&source, &registry, previous),
             None => {
                 let hash = NO_CONFIGURATION.to_owned();
-                self.compile_entities(EntitySet::default(), hash, &registry, previous)
+                self.compile_entities(Arc::default(), hash, &registry, previous)
             }
         }
     }
@@ -105,10 +140,19 @@ impl Configuration {
         match self.source()? {
             Some(source) if declarative::content_hash(&source.bytes) == content_hash => Ok(None),
             Some(source) => self
-                .compile_source(&source, &self.registry(false)?, Some(previous))
+                .compile_source(&source, &*self.registry(false)?, Some(previous))
                 .map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Whether the settings name a declarative text, and entities live there.
+    #[must_use]
+    pub fn has_source(&self) -> bool {
+        let configuration = &self.settings.configuration;
+        let is_named =
+            configuration.declarative_config.is_some() || configuration.declarative_config_string.is_some();
+        is_named && entity_store::kind(&self.settings) == Database::Off
     }
 
     /// The declarative text; `None` when the settings name none.
@@ -116,6 +160,9 @@ impl Configuration {
     /// # Errors
     /// When the file cannot be read.
     pub fn source(&self) -> Result<Option<SourceText>> {
+        if !self.has_source() {
+            return Ok(None);
+        }
         let configuration = &self.settings.configuration;
         if let Some(path) = &configuration.declarative_config {
             return read_source(path).map(Some);
@@ -153,43 +200,115 @@ impl Configuration {
         if !loaded.warnings.is_empty() {
             tracing::warn!("{}", loaded.warnings);
         }
-        let mut entities = loaded.entities;
-        // References that lead nowhere were among the warnings.
-        drop(resolve_references(&mut entities, &schemas, &secrets));
+        let mut written = loaded.entities;
         if let Some(previous) = previous {
             let loaded_at = i64::try_from(now_millis / 1_000).unwrap_or(i64::MAX);
-            keep_times(&mut entities, previous, loaded_at);
+            keep_times(&mut written, previous, loaded_at);
         }
-        self.compile_entities(entities, loaded.content_hash, registry, previous)
+        let written = Arc::new(written);
+        let mut entities = Arc::clone(&written);
+        if memchr::memmem::find(&source.bytes, b"{vault://").is_some() {
+            // References that lead nowhere were among the warnings.
+            drop(resolve_references(
+                Arc::make_mut(&mut entities),
+                &schemas,
+                &secrets,
+            ));
+        }
+        let compiled = self.compile_entities(entities, loaded.content_hash, registry, previous)?;
+        Ok(Compiled { written, ..compiled })
     }
 
     fn compile_entities(
         &self,
-        entities: EntitySet,
+        entities: Arc<EntitySet>,
         content_hash: String,
         registry: &Registry,
         previous: Option<&Snapshot>,
     ) -> Result<Compiled> {
-        let (snapshot, faults) = plan(&PlanInput {
-            entities: &entities,
+        let (snapshot, faults) = self.plan(&entities, registry, previous);
+        if !faults.is_empty() {
+            anyhow::bail!(listed(&faults));
+        }
+        Ok(Compiled {
+            snapshot: Arc::new(snapshot),
+            written: Arc::clone(&entities),
+            entities,
+            content_hash,
+        })
+    }
+
+    /// The entities of a store, which were checked when they were written. Those that cannot be put to work all the
+    /// same are left out, and the text says which.
+    ///
+    /// # Errors
+    /// When the filters cannot be read.
+    pub(crate) fn compile_stored(
+        &self,
+        stored: &LiveEntities,
+        previous: Option<&Snapshot>,
+    ) -> Result<(Compiled, Option<String>)> {
+        let registry = self.registry(previous.is_none())?;
+        let entities = self.resolved(stored, &registry);
+        let (snapshot, faults) = self.plan(&entities, &registry, previous);
+        let compiled = Compiled {
+            snapshot: Arc::new(snapshot),
+            written: Arc::clone(stored.entities()),
+            entities,
+            content_hash: stored.version().to_string(),
+        };
+        Ok((compiled, (!faults.is_empty()).then(|| listed(&faults))))
+    }
+
+    /// The entities with their vault references followed; the same ones when there are none.
+    fn resolved(&self, stored: &LiveEntities, registry: &Registry) -> Arc<EntitySet> {
+        if !stored.has_references() {
+            return Arc::clone(stored.entities());
+        }
+        let mut entities = EntitySet::clone(stored.entities());
+        let environment = |name: &str| std::env::var(name).ok();
+        let schemas = RegistrySchemas::new(registry, &self.settings);
+        let secrets = secrets(&self.settings, &environment);
+        let missing = resolve_references(&mut entities, &schemas, &secrets);
+        self.tell(missing);
+        Arc::new(entities)
+    }
+
+    /// Each edit finds the same references that lead nowhere: they are worth a word when they are others.
+    fn tell(&self, missing: Vec<Warning>) {
+        let missing: Vec<String> = missing
+            .into_iter()
+            .map(|warning| format!("{} {}: {}", warning.collection, warning.id, warning.reason))
+            .collect();
+        let mut told = self.told.lock();
+        for warning in missing.iter().filter(|warning| !told.contains(warning)) {
+            tracing::warn!("a vault reference leads nowhere: {warning}");
+        }
+        *told = missing;
+    }
+
+    fn plan(
+        &self,
+        entities: &EntitySet,
+        registry: &Registry,
+        previous: Option<&Snapshot>,
+    ) -> (Snapshot, Vec<PlanFault>) {
+        plan(&PlanInput {
+            entities,
             registry,
             services: &self.services,
             flavor: flavor(&self.settings),
             previous,
-        });
-        if !faults.is_empty() {
-            let mut text = format!("{} faults in the configuration:", faults.len());
-            for fault in &faults {
-                let _ = write!(text, "\n  {fault}");
-            }
-            anyhow::bail!(text);
-        }
-        Ok(Compiled {
-            snapshot: Arc::new(snapshot),
-            entities: Arc::new(entities),
-            content_hash,
         })
     }
+}
+
+fn listed(faults: &[PlanFault]) -> String {
+    let mut text = format!("{} faults in the configuration:", faults.len());
+    for fault in faults {
+        let _ = write!(text, "\n  {fault}");
+    }
+    text
 }
 
 /// Reads a declarative file.
@@ -208,25 +327,36 @@ pub fn read_source(path: &Path) -> Result<SourceText> {
 /// How files are read under these settings.
 #[must_use]
 pub fn load_options<'a>(settings: &Settings, schemas: &'a RegistrySchemas<'a>) -> LoadOptions<'a> {
-    let configuration = &settings.configuration;
     LoadOptions {
-        context: ModelContext {
-            router_flavor: configuration.router_flavor,
-            vault_types: if configuration.vaults.has(ENV_VAULT) {
-                &[ENV_VAULT]
-            } else {
-                &[]
-            },
-        },
-        limits: Limits {
-            max_bytes: configuration.declarative_max_size,
-            max_depth: configuration.declarative_max_depth,
-            max_nodes: configuration.declarative_max_nodes,
-            max_alias_nodes: configuration.declarative_max_alias_nodes,
-            max_faults: configuration.declarative_max_faults,
-        },
+        context: model_context(settings),
+        limits: declarative_limits(settings),
         inspector: Some(&certificates::inspect),
         ..LoadOptions::new(schemas)
+    }
+}
+
+/// What the validity of entities depends on under these settings.
+pub(crate) fn model_context(settings: &Settings) -> ModelContext {
+    let configuration = &settings.configuration;
+    ModelContext {
+        router_flavor: configuration.router_flavor,
+        vault_types: if configuration.vaults.has(ENV_VAULT) {
+            &[ENV_VAULT]
+        } else {
+            &[]
+        },
+    }
+}
+
+/// Bounds on declarative documents under these settings.
+pub(crate) fn declarative_limits(settings: &Settings) -> Limits {
+    let configuration = &settings.configuration;
+    Limits {
+        max_bytes: configuration.declarative_max_size,
+        max_depth: configuration.declarative_max_depth,
+        max_nodes: configuration.declarative_max_nodes,
+        max_alias_nodes: configuration.declarative_max_alias_nodes,
+        max_faults: configuration.declarative_max_faults,
     }
 }
 
@@ -283,7 +413,7 @@ impl<'a> RegistrySchemas<'a> {
 
 impl RegistrySchemas<'_> {
     /// Filters have a setting of their own, which decides what is in the registry.
-    fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
+    pub(crate) fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
         kind.is_filter() || self.enabled.has(kind.name())
     }
 }
@@ -304,7 +434,7 @@ impl PluginSchemas for RegistrySchemas<'_> {
     }
 }
 
-fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
+pub(crate) fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
     let scopes = kind.scopes();
     PluginSchema {
         config: kind.schema(),
@@ -330,7 +460,7 @@ mod tests {
 
     fn configuration(text: &str) -> Configuration {
         let settings = Settings::with(&[("declarative_config_string", text)]).unwrap();
-        Configuration::new(Arc::new(settings), Arc::new(Services::detached()))
+        Configuration::new(Arc::new(settings), Arc::new(Services::detached())).unwrap()
     }
 
     #[test]

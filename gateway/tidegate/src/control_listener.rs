@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_config::listen::ListenAddress;
@@ -29,6 +30,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 1_024;
 /// Pause after an accept that failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who answers requests to control listeners.
+pub(crate) trait Answer: Send + Sync + 'static {
+    /// The answer to a request from that address; none over a unix socket.
+    fn to(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static;
+}
 
 /// A bound listener, ready to serve.
 pub(crate) struct ControlListener {
@@ -88,14 +99,10 @@ pub(crate) fn bind(
 }
 
 /// Serves every listener on the current runtime, with one answer per request.
-pub(crate) fn serve<A>(listeners: Vec<ControlListener>, answer: A)
-where
-    A: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
-{
-    let answer = Arc::new(answer);
+pub(crate) fn serve(listeners: Vec<ControlListener>, answer: &Arc<impl Answer>) {
     let limits = ConnectionLimits::new(Some(MAX_CONNECTIONS), None);
     for listener in listeners {
-        let (answer, limits) = (Arc::clone(&answer), Arc::clone(&limits));
+        let (answer, limits) = (Arc::clone(answer), Arc::clone(&limits));
         tokio::spawn(async move {
             if let Err(error) = accept(listener, answer, limits).await {
                 tracing::error!(%error, "cannot open a control listener");
@@ -110,7 +117,7 @@ async fn accept<A>(
     limits: Arc<ConnectionLimits>,
 ) -> std::io::Result<()>
 where
-    A: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    A: Answer,
 {
     let ControlListener { bound, tls } = listener;
     let door = Door {
@@ -120,21 +127,22 @@ where
     };
     let door = Arc::new(door);
     macro_rules! accept_from {
-        ($listener:expr) => {
+        ($listener:expr, $peer:expr) => {
             loop {
-                let stream = match $listener.accept().await {
-                    Ok((stream, _)) => stream,
+                let (stream, from) = match $listener.accept().await {
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                         continue;
                     }
                 };
+                let peer = $peer(from);
                 if let Ok(permit) = limits.admit(None) {
                     let (door, answer) = (Arc::clone(&door), Arc::clone(&answer));
                     tokio::spawn(async move {
                         let _permit = permit;
-                        door.enter(stream, &*answer).await;
+                        door.enter(stream, peer, &answer).await;
                     });
                 }
             }
@@ -143,11 +151,11 @@ where
     match bound.socket {
         BoundSocket::Tcp(socket) => {
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            accept_from!(listener)
+            accept_from!(listener, |from: SocketAddr| Some(from.ip()))
         }
         BoundSocket::Unix(socket) => {
             let listener = tokio::net::UnixListener::from_std(socket)?;
-            accept_from!(listener)
+            accept_from!(listener, |_| None::<IpAddr>)
         }
     }
 }
@@ -160,10 +168,10 @@ struct Door {
 }
 
 impl Door {
-    async fn enter<S, A>(&self, mut stream: S, answer: &A)
+    async fn enter<S, A>(&self, mut stream: S, peer: Option<IpAddr>, answer: &Arc<A>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        A: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Sync,
+        A: Answer,
     {
         if self.proxy_protocol
             && let Err(error) = proxy_protocol::read_header(&mut stream, PATIENCE).await
@@ -173,29 +181,30 @@ impl Door {
         }
         match &self.tls {
             Some(tls) => match tls::accept(tls, stream, PATIENCE).await {
-                Ok((stream, facts)) if facts.http2 => http2(stream, answer).await,
-                Ok((stream, _)) => http1(stream, answer).await,
+                Ok((stream, facts)) if facts.http2 => http2(stream, peer, answer).await,
+                Ok((stream, _)) => http1(stream, peer, answer).await,
                 Err(error) => tracing::debug!(%error, "TLS handshake failed"),
             },
             None if self.http2 => match tokio::time::timeout(PATIENCE, sniff(&mut stream)).await {
-                Ok(Ok(ClientProtocol::Http2(bytes))) => http2(Prefixed::new(stream, bytes), answer).await,
-                Ok(Ok(ClientProtocol::Http1(bytes))) => http1(Prefixed::new(stream, bytes), answer).await,
+                Ok(Ok(ClientProtocol::Http2(bytes))) => {
+                    http2(Prefixed::new(stream, bytes), peer, answer).await
+                }
+                Ok(Ok(ClientProtocol::Http1(bytes))) => {
+                    http1(Prefixed::new(stream, bytes), peer, answer).await
+                }
                 Ok(Err(_)) | Err(_) => {}
             },
-            None => http1(stream, answer).await,
+            None => http1(stream, peer, answer).await,
         }
     }
 }
 
-async fn http1<S, A>(stream: S, answer: &A)
+async fn http1<S, A>(stream: S, peer: Option<IpAddr>, answer: &Arc<A>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    A: Fn(&Request<Incoming>) -> Response<Full<Bytes>>,
+    A: Answer,
 {
-    let service = service_fn(|request| {
-        let response = answer(&request);
-        async move { Ok::<_, Infallible>(response) }
-    });
+    let service = service_fn(|request| answer.to(request, peer));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -205,15 +214,12 @@ where
     drop(builder.serve_connection(TokioIo::new(stream), service).await);
 }
 
-async fn http2<S, A>(stream: S, answer: &A)
+async fn http2<S, A>(stream: S, peer: Option<IpAddr>, answer: &Arc<A>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    A: Fn(&Request<Incoming>) -> Response<Full<Bytes>>,
+    A: Answer,
 {
-    let service = service_fn(|request| {
-        let response = answer(&request);
-        async move { Ok::<_, Infallible>(response) }
-    });
+    let service = service_fn(|request| answer.to(request, peer));
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

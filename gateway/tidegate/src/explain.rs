@@ -23,7 +23,7 @@ const MAX_LOSERS: usize = 20;
 /// When the configuration has faults or the settings name none.
 pub fn run(request: &ExplainRequest, settings: &Settings) -> Result<String> {
     let settings = Arc::new(settings.clone());
-    let configuration = Configuration::new(Arc::clone(&settings), Arc::new(Services::detached()));
+    let configuration = Configuration::new(Arc::clone(&settings), Arc::new(Services::detached()))?;
     configuration
         .source()?
         .context("no declarative file: name one with `-c FILE`")?;

@@ -1,7 +1,12 @@
 //! Takes a changed configuration into service, or refuses it and leaves the old one where it is.
 
+mod stored;
+
+pub(crate) use stored::Stored;
+
 use crate::compile_thread::{CompileThread, Retired};
-use crate::configuration::{Compiled, Configuration};
+use crate::configuration::{Compiled, Configuration, NO_CONFIGURATION};
+use crate::entity_store;
 use crate::prober::{Assignment, Prober};
 use crate::start::series;
 use crate::tls::TlsState;
@@ -10,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tidegate_config::settings::Settings;
+use tidegate_config::settings::values::Database;
 use tidegate_proxy::Shared;
 use tidegate_telemetry::metrics::Metrics;
 
@@ -22,6 +28,7 @@ pub(crate) struct Reloader {
     tls: Arc<TlsState>,
     thread: CompileThread,
     prober: Arc<Prober>,
+    stored: Stored,
     state: Mutex<State>,
     is_asked: AtomicBool,
     is_touched: AtomicBool,
@@ -65,6 +72,7 @@ impl Reloader {
         tls: Arc<TlsState>,
         thread: CompileThread,
         prober: Arc<Prober>,
+        stored: Stored,
         current: &Compiled,
     ) -> Arc<Self> {
         let seen = mark(&settings);
@@ -83,10 +91,26 @@ impl Reloader {
             tls,
             thread,
             prober,
+            stored,
             state: Mutex::new(state),
             is_asked: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
         })
+    }
+
+    /// The store.
+    pub(crate) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Hash of the declarative configuration in service, as Kong shows it; none where entities live in a store.
+    pub(crate) fn configuration_hash(&self) -> Option<String> {
+        if entity_store::kind(&self.settings) != Database::Off {
+            return None;
+        }
+        let shown = self.stored.configuration_hash();
+        let shown = shown.filter(|hash| hash != NO_CONFIGURATION || !self.configuration.has_source());
+        Some(shown.unwrap_or_else(|| self.state.lock().content_hash.clone()))
     }
 
     /// The last outcome.
@@ -143,6 +167,9 @@ impl Reloader {
             state.content_hash.clone()
         };
         let previous = self.shared.snapshot();
+        if !self.configuration.has_source() {
+            return self.apply_again(retired);
+        }
         let outcome = match reason {
             // Who asks may have changed what is not in the file: certificates that settings name, environment.
             Reason::Asked => self.configuration.compile(Some(&previous)).map(Some),
@@ -155,18 +182,25 @@ impl Reloader {
             Ok(compiled)
         });
         match outcome {
-            Ok(Some(compiled)) => self.accept(compiled, retired),
+            Ok(Some(compiled)) => {
+                let written = Arc::clone(&compiled.written);
+                let hash = compiled.content_hash.clone();
+                self.accept(compiled, retired);
+                self.stored.mirror(&written, &hash);
+            }
             Ok(None) => {
                 self.state.lock().refused = None;
                 tracing::debug!("the declarative file was written anew and holds what is in service");
             }
-            Err(error) => {
-                self.metrics.snapshot_refused();
-                let text = format!("{error:#}");
-                tracing::error!("the new configuration is refused, the old one serves on:\n{text}");
-                self.state.lock().refused = Some(text);
-            }
+            Err(error) => self.refuse(&error),
         }
+    }
+
+    fn refuse(&self, error: &anyhow::Error) {
+        self.metrics.snapshot_refused();
+        let text = format!("{error:#}");
+        tracing::error!("the new configuration is refused, the old one serves on:\n{text}");
+        self.state.lock().refused = Some(text);
     }
 
     fn accept(&self, compiled: Compiled, retired: &mut Retired) {

@@ -2,10 +2,10 @@
 
 use crate::health::{HealthCell, State};
 use crate::latency::PeakEwma;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+use tidegate_model::address::Address;
 use twox_hash::XxHash64;
 
 /// Smallest share of its weight that an address has right after it recovered.
@@ -16,7 +16,7 @@ const COLDEST: f64 = 0.1;
 #[repr(align(128))]
 pub struct Endpoint {
     host: Arc<str>,
-    address: SocketAddr,
+    address: Address,
     id: u64,
     pub(crate) health: HealthCell,
     pub(crate) in_flight: AtomicU32,
@@ -41,10 +41,14 @@ pub(crate) struct Schedule {
 pub(crate) struct Totals {
     pub(crate) chosen: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// How often it went out of use.
+    pub(crate) falls: AtomicU64,
+    /// How often it came back.
+    pub(crate) recoveries: AtomicU64,
 }
 
 impl Endpoint {
-    pub(crate) fn new(host: &Arc<str>, address: SocketAddr) -> Self {
+    pub(crate) fn new(host: &Arc<str>, address: Address) -> Self {
         let key = format!("{host}|{address}");
         Self {
             host: Arc::clone(host),
@@ -68,7 +72,7 @@ impl Endpoint {
 
     /// Where to connect.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Address {
         self.address
     }
 
@@ -92,8 +96,13 @@ impl Endpoint {
 
     /// Notes a fall or a recovery at `tick` milliseconds.
     pub(crate) fn turned(&self, is_routable: bool, tick: u64) {
-        let moment = if is_routable { &self.recovered } else { &self.fell };
+        let (moment, count) = if is_routable {
+            (&self.recovered, &self.totals.recoveries)
+        } else {
+            (&self.fell, &self.totals.falls)
+        };
         moment.store(tick + 1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn fell(&self) -> u64 {

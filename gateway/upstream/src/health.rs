@@ -2,9 +2,9 @@
 //!
 //! A word changes by compare-exchange alone. Reports that change nothing, which is nearly all of them, only read it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_model::address::Address;
 use tidegate_model::entities::{ActiveHealthcheck, PassiveHealthcheck};
 use tidegate_model::ids::UpstreamId;
 
@@ -109,7 +109,7 @@ pub struct HealthEvent {
     /// Host of the target as written.
     pub host: Arc<str>,
     /// The address.
-    pub address: SocketAddr,
+    pub address: Address,
     /// State before.
     pub from: State,
     /// State now.

@@ -6,10 +6,10 @@ use crate::health::{Cause, HealthEvent, Outcome};
 use crate::latency::wrapped;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 
 /// A chosen address. Counts as an exchange in flight until it is dropped.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Pick {
 
     /// Where to connect.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Address {
         self.member.endpoint.address()
     }
 

@@ -5,10 +5,10 @@ use crate::endpoint::Endpoint;
 use crate::health::{Cause, HealthEvent, Outcome};
 use crate::upstream::{Upstream, millis};
 use bytes::Bytes;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 
 /// A probe that is due. Nobody else gets this address to probe until it is dropped or handed to [`Upstream::probed`].
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Probe {
 
     /// Where to connect.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Address {
         self.member.endpoint.address()
     }
 

@@ -1,9 +1,10 @@
 //! What was configured, brought into the form that choosing needs.
 
 use crate::health::Limits;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_model::address::Address;
 use tidegate_model::entities;
 use tidegate_model::ids::{TargetId, UpstreamId};
 
@@ -28,6 +29,7 @@ impl Algorithm {
             "consistent-hashing" => Self::ConsistentHashing,
             "least-connections" => Self::LeastConnections,
             "latency" => Self::Latency,
+            "sticky-sessions" => Self::StickySessions,
             _ => Self::RoundRobin,
         }
     }
@@ -40,11 +42,11 @@ pub struct TargetSpec {
     pub id: TargetId,
     /// Host and port as stored.
     pub target: Arc<str>,
-    /// Host, without brackets.
+    /// Host, without brackets; a socket file as it is stored.
     pub host: Arc<str>,
-    /// The address when the host is one.
-    pub address: Option<IpAddr>,
-    /// Port.
+    /// The address when it is no name.
+    pub address: Option<Address>,
+    /// Port; 0 for a socket file.
     pub port: u16,
     /// Share of traffic; 0: none.
     pub weight: u16,
@@ -52,14 +54,24 @@ pub struct TargetSpec {
 
 impl TargetSpec {
     fn new(target: &entities::Target) -> Option<Self> {
-        let (host, port) = target.target.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let stored: Arc<str> = Arc::from(target.target.as_str());
+        let (host, address, port) = match Address::of_unix(&stored) {
+            Some(address) => (Arc::clone(&stored), Some(address), 0),
+            None => {
+                let (host, port) = stored.rsplit_once(':')?;
+                let host = host.trim_start_matches('[').trim_end_matches(']');
+                let port = port.parse().ok()?;
+                let literal = host.parse::<IpAddr>().ok();
+                let address = literal.map(|ip| Address::Tcp(SocketAddr::new(ip, port)));
+                (Arc::from(host), address, port)
+            }
+        };
         Some(Self {
             id: target.id,
-            target: Arc::from(target.target.as_str()),
-            host: Arc::from(host),
-            address: host.parse().ok(),
-            port: port.parse().ok()?,
+            target: stored,
+            host,
+            address,
+            port,
             weight: target.weight,
         })
     }

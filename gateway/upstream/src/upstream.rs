@@ -17,10 +17,11 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use names::Names;
 use parking_lot::Mutex;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 
 /// One Upstream at work: what was configured, and the addresses that exchanges choose from.
 #[derive(Debug)]
@@ -46,8 +47,11 @@ pub(crate) struct Shared {
     retries: RetryBudget,
 }
 
+/// `Host` for a socket file, which has no name of its own.
+const SOCKET_HOST: &str = "localhost";
+
 /// An address with its target: an endpoint lives as long as this does.
-type Key = (Arc<str>, SocketAddr);
+type Key = (Arc<str>, Address);
 
 impl Upstream {
     /// An upstream that nothing is known of yet. Its clock starts at `now`.
@@ -134,7 +138,7 @@ impl Upstream {
     pub fn set_health(
         &self,
         host: &str,
-        chosen: impl Fn(SocketAddr) -> bool,
+        chosen: impl Fn(Address) -> bool,
         is_healthy: bool,
         now: Instant,
     ) -> Vec<HealthEvent> {
@@ -234,17 +238,21 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 fn board(spec: &UpstreamSpec, shared: &Shared, names: &Names, known: &HashMap<Key, Arc<Endpoint>>) -> Board {
     let mut members = Vec::new();
     let mut made: HashMap<Key, Arc<Endpoint>> = HashMap::new();
-    let mut add = |target: usize, host: &Arc<str>, to: SocketAddr, weight: u32, name: &str| {
+    let mut add = |target: usize, host: &Arc<str>, to: Address, weight: u32, name: &str| {
         let key = (Arc::clone(host), to);
         let endpoint = known.get(&key).or_else(|| made.get(&key)).map(Arc::clone);
         let endpoint = endpoint.unwrap_or_else(|| Arc::new(Endpoint::new(host, to)));
         made.insert(key, Arc::clone(&endpoint));
+        let name = if to.port().is_none() { SOCKET_HOST } else { name };
         let host = bracketed(spec.entity.host_header.as_deref().unwrap_or(name));
         members.push(Arc::new(Member {
             endpoint,
             target,
             weight,
-            authority: Bytes::from(format!("{host}:{}", to.port())),
+            authority: Bytes::from(match to.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.clone(),
+            }),
             host: Bytes::from(host),
             is_judged: spec.has_checks(),
             is_spared: AtomicBool::new(false),
@@ -252,14 +260,8 @@ fn board(spec: &UpstreamSpec, shared: &Shared, names: &Names, known: &HashMap<Ke
     };
     for (place, target) in spec.targets.iter().enumerate() {
         let weight = u32::from(target.weight);
-        if let Some(ip) = target.address {
-            add(
-                place,
-                &target.host,
-                SocketAddr::new(ip, target.port),
-                weight,
-                &target.host,
-            );
+        if let Some(address) = target.address {
+            add(place, &target.host, address, weight, &target.host);
             continue;
         }
         for address in names.addresses(target) {

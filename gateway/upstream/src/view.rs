@@ -4,10 +4,10 @@ use crate::board::Member;
 use crate::health::{Counters, State};
 use crate::spec::TargetSpec;
 use crate::upstream::{DnsFault, Upstream};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_model::address::Address;
 
 /// Health in Kong's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct EndpointView {
     /// Host of the target as written.
     pub host: Arc<str>,
     /// The address.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Its share of traffic.
     pub weight: u32,
     /// Health in Kong's words.
@@ -78,6 +78,10 @@ pub struct EndpointView {
     pub chosen: u64,
     /// Tries that failed without a response.
     pub failed: u64,
+    /// How often its health took it out of use.
+    pub falls: u64,
+    /// How often it came back.
+    pub recoveries: u64,
     /// Peak EWMA of its response times; `None` before the first.
     pub latency: Option<Duration>,
     /// Why it gets no traffic; `None`: it does.
@@ -178,6 +182,8 @@ impl Upstream {
             in_flight: endpoint.in_flight(),
             chosen: endpoint.totals.chosen.load(Ordering::Relaxed),
             failed: endpoint.totals.failed.load(Ordering::Relaxed),
+            falls: endpoint.totals.falls.load(Ordering::Relaxed),
+            recoveries: endpoint.totals.recoveries.load(Ordering::Relaxed),
             latency: micros.map(|micros| Duration::from_secs_f32(micros / 1_000_000.0)),
             out,
             is_spared: member.is_spared.load(Ordering::Relaxed),

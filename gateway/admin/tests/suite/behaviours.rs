@@ -10,6 +10,7 @@ mod information;
 mod lists;
 mod plugins;
 mod protocol;
+mod store;
 mod upstreams;
 
 use crate::gateway::{Gateway, Seen};

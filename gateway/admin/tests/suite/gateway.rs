@@ -45,6 +45,10 @@ impl Gateway {
             tidegate_store::Options { clock },
         )
         .unwrap();
+        Self::of_store(store, options)
+    }
+
+    pub(crate) fn of_store(store: Store, options: Options) -> Self {
         let node = Arc::new(TestNode {
             level: parking_lot::Mutex::new("notice".to_owned()),
         });

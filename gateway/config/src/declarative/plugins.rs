@@ -9,7 +9,7 @@ use tidegate_model::schema::{PathSegment, RecordSchema};
 mod names;
 
 /// What the loader asks about plugin kinds.
-pub trait PluginSchemas {
+pub trait PluginSchemas: Sync {
     /// The kind of that name, if this build has it and it is enabled.
     fn get(&self, name: &str) -> Option<PluginSchema>;
     /// What an entry of a filter is held against that is not there and need not be (`tidegate.failure_policy: open`).

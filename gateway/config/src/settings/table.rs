@@ -6,6 +6,7 @@ mod listeners;
 mod logs;
 mod process;
 mod reserved;
+mod store;
 mod tls;
 mod traffic;
 mod upstream;
@@ -16,6 +17,7 @@ pub use listeners::Listeners;
 pub use logs::Logs;
 pub use process::{Configuration, Process};
 pub use reserved::Reserved;
+pub use store::{AdminApi, Store};
 pub use tls::Tls;
 pub use traffic::{ClientAddress, Replies};
 pub use upstream::{Dns, Upstream};
@@ -35,6 +37,8 @@ pub struct Group {
 pub const GROUPS: &[Group] = &[
     Process::GROUP,
     Configuration::GROUP,
+    Store::GROUP,
+    AdminApi::GROUP,
     Listeners::GROUP,
     Logs::GROUP,
     ClientAddress::GROUP,

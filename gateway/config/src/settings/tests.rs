@@ -249,7 +249,7 @@ fn a_reference_is_followed_but_shown_as_written() {
     ])
     .expect("legal");
     assert_eq!(
-        loaded.settings.reserved.pg_password.as_ref().map(Secret::expose),
+        loaded.settings.store.pg_password.as_ref().map(Secret::expose),
         Some("hunter2")
     );
     assert!(

@@ -142,8 +142,12 @@ choices! {
 choices! {
     /// Where entities live.
     Database {
-        /// In the declarative file.
+        /// In the declarative file when one is given, else embedded.
+        Auto = "auto",
+        /// In the declarative file, or in memory.
         Off = "off",
+        /// In a file of this node.
+        Embedded = "embedded",
         /// In PostgreSQL.
         Postgres = "postgres",
     }

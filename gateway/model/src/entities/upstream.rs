@@ -135,7 +135,7 @@ record! {
         pub max_ejection_percent: Option<u8> = integer().between(0, 100),
         /// Retries per hundred requests, at most.
         pub retry_budget_percent: Option<u8> = integer().between(0, 100),
-        /// Cookie that keeps a client on its target; replaces `algorithm`.
+        /// Cookie that keeps a client on its target, whatever `algorithm` says.
         pub sticky_cookie: Option<String> = schema::cookie_name(),
         /// Path of that cookie.
         pub sticky_cookie_path: Option<String> = schema::path().default("/"),
@@ -154,7 +154,9 @@ record! {
         /// Unique host name.
         pub name: String = schema::upstream_name().required().unique(),
         /// How targets are chosen.
-        pub algorithm: String = string().one_of(["consistent-hashing", "least-connections", "round-robin", "latency"]).default("round-robin"),
+        pub algorithm: String = string()
+            .one_of_and(["consistent-hashing", "least-connections", "round-robin", "latency"], ["sticky-sessions"])
+            .default("round-robin"),
         /// What is hashed.
         pub hash_on: String = string().one_of(SELECTORS).default("none"),
         /// What is hashed when the first is missing.
@@ -175,6 +177,10 @@ record! {
         pub hash_on_uri_capture: Option<String> = string(),
         /// Capture of the fallback.
         pub hash_fallback_uri_capture: Option<String> = string(),
+        /// With `sticky-sessions`: cookie that keeps a client on its target.
+        pub sticky_sessions_cookie: Option<String> = schema::cookie_name().hidden_when_unset(),
+        /// Path of that cookie; `/` when unset.
+        pub sticky_sessions_cookie_path: Option<String> = schema::path().hidden_when_unset(),
         /// Points of the hash ring.
         pub slots: u32 = integer().between(10, 65_536).default(10_000),
         /// Health checks.
@@ -207,6 +213,7 @@ record! {
         checks::needs("hash_on", "uri_capture", "hash_on_uri_capture"),
         checks::needs("hash_fallback", "uri_capture", "hash_fallback_uri_capture"),
         EntityCheck::Distinct(&["hash_on_uri_capture", "hash_fallback_uri_capture"]),
+        checks::needs("algorithm", "sticky-sessions", "sticky_sessions_cookie"),
     ]
     transforms [ checks::algorithm_follows_hash_on() ]
 }
@@ -222,7 +229,7 @@ record! {
         pub updated_at: Option<f64> = number(),
         /// Its upstream.
         pub upstream: ForeignKey<UpstreamId> = foreign("upstreams").cascade().required(),
-        /// Host and port.
+        /// Host and port, or `unix:/path` of a socket file (our extension).
         pub target: String = schema::target().required(),
         /// Share of traffic; 0: none.
         pub weight: u16 = integer().between(0, 65_535).default(100),

@@ -109,6 +109,20 @@ impl FieldBuilder {
         self.rule(Rule::OneOf(values.into_iter().map(Into::into).collect()))
     }
 
+    /// One of the listed values, or of those of our own, which the error text does not name.
+    #[must_use]
+    pub fn one_of_and<V: Into<Value>>(
+        self,
+        values: impl IntoIterator<Item = V>,
+        own: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let [values, own] = [
+            values.into_iter().map(Into::into).collect(),
+            own.into_iter().map(Into::into).collect(),
+        ];
+        self.rule(Rule::OneOfAnd(values, own))
+    }
+
     /// None of the listed values.
     #[must_use]
     pub fn not_one_of<V: Into<Value>>(self, values: impl IntoIterator<Item = V>) -> Self {

@@ -170,6 +170,7 @@ fn describe_rule(rule: &Rule) -> Option<(&'static str, Value)> {
         Rule::Between(low, high) => ("between", json!([low, high])),
         Rule::GreaterThan(low) => ("gt", json!(low)),
         Rule::OneOf(values) => ("one_of", json!(values)),
+        Rule::OneOfAnd(values, own) => ("one_of", values.iter().chain(own).cloned().collect()),
         Rule::NotOneOf(values) => ("not_one_of", json!(values)),
         Rule::Equals(value) => ("eq", value.clone()),
         Rule::LenMin(length) => ("len_min", json!(length)),

@@ -31,6 +31,8 @@ struct Response {
     keeps_alive: bool,
     /// Interim responses that were passed over.
     interim: u8,
+    /// Bytes of a head that was not whole when it was looked at last.
+    incomplete: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,23 @@ enum Phase {
 
 /// Interim responses before the final one; an upstream that sends more is broken.
 const MAX_INTERIM: u8 = 32;
+
+/// Whether a head that was not whole at `incomplete` bytes is worth another look: its end may have come, or so much that
+/// what is wrong with it should be found. An upstream that sends byte by byte costs no more than one that does not.
+fn may_be_head(read: &[u8], incomplete: usize, limits: HeadLimits) -> bool {
+    let length = read.len();
+    if incomplete == 0 || length >= limits.max_bytes {
+        return length > 0;
+    }
+    if length == incomplete {
+        return false;
+    }
+    // The end is an empty line, which may have begun in what was seen before.
+    let fresh = read.get(incomplete.saturating_sub(2)..).unwrap_or_default();
+    let mut ends = memchr::memchr_iter(b'\n', fresh);
+    let is_end = |at: usize| matches!(fresh.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..]));
+    length >= 2 * incomplete || ends.any(is_end)
+}
 
 /// Counts a connection for as long as it lives.
 struct Counted(Rc<Cell<u64>>);
@@ -79,6 +98,7 @@ where
                 is_head_request: false,
                 keeps_alive: true,
                 interim: 0,
+                incomplete: 0,
             },
         }
     }
@@ -94,6 +114,7 @@ where
         response.is_head_request = is_head_request;
         response.keeps_alive = true;
         response.interim = 0;
+        response.incomplete = 0;
         &mut self.request.head
     }
 
@@ -118,14 +139,16 @@ where
         self.drive_request(cx)?;
         loop {
             let response = &mut self.response;
-            if !response.incoming.read.is_empty()
-                && let Some(parsed) =
-                    take_head(&mut response.incoming.read, self.limits, response.is_head_request)?
-            {
-                if self.accept_head(&parsed)? {
-                    return Poll::Ready(Ok(parsed.head));
+            let read = &mut response.incoming.read;
+            if may_be_head(read, response.incomplete, self.limits) {
+                if let Some(parsed) = take_head(read, self.limits, response.is_head_request)? {
+                    response.incomplete = 0;
+                    if self.accept_head(&parsed)? {
+                        return Poll::Ready(Ok(parsed.head));
+                    }
+                    continue;
                 }
-                continue;
+                response.incomplete = read.len();
             }
             let had = response.incoming.read.len();
             if ready!(response.incoming.poll_fill(&mut self.io, cx, MIN_READ))? == 0 {

@@ -1,6 +1,7 @@
 use super::*;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
+use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -21,7 +22,7 @@ async fn found(wire: &'static [u8]) -> Finding {
         assert_eq!(&request, b"ask");
         stream.write_all(wire).await.unwrap();
     };
-    tokio::join!(ask(address, SOON, None, Question::Status(b"ask")), backend).0
+    tokio::join!(ask(address.into(), SOON, None, Question::Status(b"ask")), backend).0
 }
 
 #[tokio::test]
@@ -63,16 +64,16 @@ async fn silence_is_a_timeout_and_a_closed_port_is_none() {
     let (listener, address) = listener().await;
     let short = Duration::from_millis(50);
     assert!(matches!(
-        ask(address, short, None, Question::Status(b"ask")).await,
+        ask(address.into(), short, None, Question::Status(b"ask")).await,
         Finding::Timeout
     ));
     assert!(matches!(
-        ask(address, short, None, Question::Connection).await,
+        ask(address.into(), short, None, Question::Connection).await,
         Finding::Alive
     ));
     drop(listener);
     assert!(matches!(
-        ask(address, SOON, None, Question::Connection).await,
+        ask(address.into(), SOON, None, Question::Connection).await,
         Finding::Failed(ProbeError::Connect(ConnectError::Refused))
     ));
 }
@@ -95,7 +96,7 @@ async fn grpc(status: u16, grpc_status: Option<&'static str>, message: &'static 
         }
     };
     tokio::select! {
-        found = ask(address, SOON, None, Question::Serving("up.test:1")) => found,
+        found = ask(address.into(), SOON, None, Question::Serving("up.test:1")) => found,
         () = backend => panic!("the probe left without a finding"),
     }
 }

@@ -53,8 +53,7 @@ fn harness() -> Harness {
 fn attempt(x: &Exchange, failure: Option<(&'static str, u16)>) -> Try {
     let started = x.timings.start.elapsed();
     Try {
-        address: [10, 0, 0, 1].into(),
-        port: 80,
+        address: std::net::SocketAddr::from(([10, 0, 0, 1], 80)).into(),
         started,
         choice: Duration::from_micros(2_500),
         failure,

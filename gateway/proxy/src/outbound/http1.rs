@@ -35,7 +35,7 @@ pub(super) async fn call(worker: &Rc<Worker>, call: OutboundCall) -> Result<Outb
     let connected = place.connect(false).await?;
     let lease = worker
         .pool
-        .open(key, connected)
+        .open(key, connected, place.owner())
         .await
         .map_err(|_| OutboundError::Connect)?;
     let Lease::Http1(lease) = lease else {

@@ -75,7 +75,7 @@ async fn begin(
         }
     }
     let connected = place.connect(true).await?;
-    let opened = worker.pool.open(place.key(true), connected).await;
+    let opened = worker.pool.open(place.key(true), connected, place.owner()).await;
     let Ok(Lease::Http2(lease)) = opened else {
         return Err(OutboundError::Connect);
     };

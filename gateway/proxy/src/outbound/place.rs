@@ -9,21 +9,21 @@ use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
-use tidegate_net::connect::{self, ConnectError, Connected, split_port};
-use tidegate_net::pool::PoolKey;
+use tidegate_net::connect::{self, ConnectError, Connected, UpstreamAddress, split_port};
+use tidegate_net::pool::{Owner, PoolKey};
 use tidegate_plan::{Destination, PlannedService, PlannedUpstream};
 use tidegate_plugin::filter::{OutboundCall, OutboundError};
 use tidegate_upstream::{Pick, Tried};
 
 /// A peer, and how to speak to it.
 pub(super) struct Place {
-    pub(super) address: SocketAddr,
+    pub(super) address: UpstreamAddress<'static>,
     /// For `Host`, or `:authority`.
     pub(super) host: HeaderValue,
     tls: Option<Rc<TlsTarget>>,
     connect_timeout: Duration,
     /// Counts as an exchange in flight on its target until the call is over.
-    _pick: Option<Pick>,
+    pick: Option<Pick>,
 }
 
 impl Place {
@@ -38,8 +38,8 @@ impl Place {
         let (address, host, pick) = match live.snapshot.upstream_by_name(&call.target) {
             Some(upstream) => {
                 let pick = target_of(worker, upstream).await?;
-                let host = host_of(&pick, pick.address().port()).ok_or(OutboundError::UnknownTarget)?;
-                (pick.address(), host, Some(pick))
+                let host = pick_host(&pick).ok_or(OutboundError::UnknownTarget)?;
+                (balance::peer(pick.address()), host, Some(pick))
             }
             None => {
                 let (host, port) = split_port(&call.target);
@@ -62,12 +62,17 @@ impl Place {
             host,
             tls,
             connect_timeout: TIMEOUT,
-            _pick: pick,
+            pick,
         })
     }
 
     pub(super) fn is_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Who owns a connection to it.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.pick.as_ref().map(balance::owner_of)
     }
 
     pub(super) fn key(&self, is_http2: bool) -> PoolKey {
@@ -104,7 +109,7 @@ async fn of_service(
     http2: bool,
 ) -> Result<Place, OutboundError> {
     let (address, host, pick) = match &service.destination {
-        Destination::Address(address) => (*address, service.host_header.clone(), None),
+        Destination::Address(address) => (UpstreamAddress::Tcp(*address), service.host_header.clone(), None),
         Destination::Name(name, port) => (
             address_of(worker, name, *port).await?,
             service.host_header.clone(),
@@ -113,7 +118,7 @@ async fn of_service(
         Destination::Upstream(upstream) => {
             let pick = target_of(worker, upstream).await?;
             let host = host_of(&pick, service.default_port).ok_or(OutboundError::UnknownTarget)?;
-            (pick.address(), host, Some(pick))
+            (balance::peer(pick.address()), host, Some(pick))
         }
     };
     let tls = service
@@ -126,7 +131,7 @@ async fn of_service(
         host,
         tls,
         connect_timeout: service.connect_timeout,
-        _pick: pick,
+        pick,
     })
 }
 
@@ -135,16 +140,26 @@ async fn target_of(worker: &Rc<Worker>, upstream: &PlannedUpstream) -> Result<Pi
     chosen.map_err(|_| OutboundError::Connect)
 }
 
-async fn address_of(worker: &Rc<Worker>, host: &str, port: u16) -> Result<SocketAddr, OutboundError> {
+async fn address_of(
+    worker: &Rc<Worker>,
+    host: &str,
+    port: u16,
+) -> Result<UpstreamAddress<'static>, OutboundError> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(address, port));
+        return Ok(SocketAddr::new(address, port).into());
     }
     let addresses = worker
         .resolver
         .resolve(host)
         .await
         .map_err(|_| OutboundError::Resolve)?;
-    addresses.next(port).ok_or(OutboundError::Resolve)
+    let next = addresses.next(port).ok_or(OutboundError::Resolve)?;
+    Ok(next.into())
+}
+
+/// `Host` for a picked target, without a port.
+fn pick_host(pick: &Pick) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(pick.host().clone()).ok()
 }
 
 fn host_value(host: &str, port: Option<u16>) -> Result<HeaderValue, OutboundError> {

@@ -47,6 +47,8 @@ pub struct PostgresSettings {
     pub schema: Option<String>,
     /// For connecting, and for each statement.
     pub timeout: Duration,
+    /// Between two looks for what others wrote, beside the server's notifications.
+    pub poll_interval: Duration,
     /// Encrypt the connection; without effect on Unix sockets.
     pub tls: Option<PostgresTls>,
 }
@@ -70,6 +72,7 @@ impl Default for PostgresSettings {
             password: None,
             schema: None,
             timeout: Duration::from_secs(5),
+            poll_interval: POLL,
             tls: None,
         }
     }
@@ -161,7 +164,7 @@ impl Backend for PostgresBackend {
     }
 
     fn poll_interval(&self) -> Option<Duration> {
-        Some(POLL)
+        Some(self.link.settings.poll_interval)
     }
 
     fn on_change(&mut self, wake: Wake) {

@@ -30,9 +30,9 @@ pub(super) fn write(record: &AccessRecord<'_>, line: &mut Vec<u8>) {
     text(line, "route", record.route);
     text(line, "service", record.service);
     text(line, "consumer", record.consumer);
-    if let Some((address, port)) = record.upstream_address {
+    if let Some(address) = record.upstream_address {
         member(line, "upstream");
-        let _ = write!(line, "\"{}\"", std::net::SocketAddr::new(address, port));
+        let _ = write!(line, "\"{address}\"");
     }
     number(line, "upstream_status", record.upstream_status.map(u64::from));
     millis(line, "upstream_latency_ms", record.upstream_micros);

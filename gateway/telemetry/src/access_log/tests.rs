@@ -19,7 +19,7 @@ fn sample() -> AccessRecord<'static> {
         user_agent: Some(b"curl/8"),
         request_id: "0123456789abcdef0123456789abcdef",
         route: Some("r1"),
-        upstream_address: Some(([10, 0, 0, 1].into(), 80)),
+        upstream_address: Some(&"10.0.0.1:80"),
         upstream_status: Some(200),
         request_micros: 12_345,
         upstream_micros: Some(11_000),

@@ -36,9 +36,7 @@ pub(super) fn write(variable: Variable, record: &AccessRecord<'_>, line: &mut Ve
         Variable::Service => optional(line, record.service),
         Variable::Consumer => optional(line, record.consumer),
         Variable::UpstreamAddr => match record.upstream_address {
-            Some((address, port)) => {
-                print(line, format_args!("{}", std::net::SocketAddr::new(address, port)))
-            }
+            Some(address) => print(line, format_args!("{address}")),
             None => line.push(b'-'),
         },
         Variable::UpstreamStatus => match record.upstream_status {

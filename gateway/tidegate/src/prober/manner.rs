@@ -180,6 +180,7 @@ mod tests {
         let services = tidegate_plugin::services::Services::detached();
         let configuration = crate::configuration::Configuration::new(Arc::new(settings), Arc::new(services));
         configuration
+            .unwrap()
             .compile(None)
             .unwrap()
             .entities

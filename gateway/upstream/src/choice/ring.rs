@@ -28,11 +28,12 @@ impl Place {
         let ip = if is_literal {
             member.endpoint.host().to_string()
         } else {
-            address.ip().to_string()
+            address.without_port()
         };
+        let is_ipv6 = address.ip().is_some_and(|ip| ip.is_ipv6());
         Self {
-            ip: if address.is_ipv6() { format!("[{ip}]") } else { ip },
-            port: address.port(),
+            ip: if is_ipv6 { format!("[{ip}]") } else { ip },
+            port: address.port().unwrap_or(0),
             weight: member.weight,
         }
     }

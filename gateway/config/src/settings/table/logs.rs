@@ -28,9 +28,6 @@ settings_group! {
         /// Bytes that may wait to be written to these logs.
         log_queue_bytes: usize = size("64m", 65_536, 1 << 36).limit();
 
-        /// Where a line for each request to the Admin API goes.
-        admin_access_log: LogTarget = text("logs/admin_access.log", TARGET).later();
-
         /// Where a line for each request to the status API goes.
         status_access_log: LogTarget = text("off", TARGET).later();
 

@@ -2,7 +2,7 @@
 
 use crate::settings::group::settings_group;
 use crate::settings::spec::{Kind, Spec, choice, count, list, millis, path, seconds, size, text};
-use crate::settings::values::{Database, EnabledNames, ROUTER_FLAVORS, Role, RouterFlavor, Secret, Workers};
+use crate::settings::values::{EnabledNames, ROUTER_FLAVORS, Role, RouterFlavor, Secret, Workers};
 use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
@@ -40,9 +40,6 @@ settings_group! {
 settings_group! {
     /// Where the declarative file is and how it is read.
     Configuration, "Configuration" {
-        /// Where entities live: `off` means in the declarative file.
-        database: Database = choice("off", Database::WORDS).later();
-
         /// Path of the declarative file, YAML or JSON. A file that cannot be read or holds faults stops the start; a
         /// faulty change of it later is refused and the previous content serves on.
         declarative_config: Option<PathBuf> = path("");

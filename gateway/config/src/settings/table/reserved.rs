@@ -14,26 +14,6 @@ const HOUR_MS: u64 = 3_600_000;
 settings_group! {
     /// Names that Kong has and this version accepts without effect.
     Reserved, "Accepted names of Kong" {
-        /// Host of PostgreSQL.
-        pg_host: String = text("127.0.0.1", "a host").later();
-        /// Port of PostgreSQL.
-        pg_port: u32 = count("5432", 1, 65_535).later();
-        /// Time for one question to PostgreSQL.
-        pg_timeout: Duration = millis("5000", 1, HOUR_MS).later();
-        /// User at PostgreSQL.
-        pg_user: String = text("kong", "a name").later();
-        /// Password at PostgreSQL.
-        pg_password: Option<Secret> = text("", "a password").secret().later();
-        /// Database at PostgreSQL.
-        pg_database: String = text("kong", "a name").later();
-        /// Schema at PostgreSQL.
-        pg_schema: String = text("", "a name").later();
-        /// Whether connections to PostgreSQL use TLS.
-        pg_ssl: bool = switch("off").later();
-        /// Whether the certificate of PostgreSQL is verified.
-        pg_ssl_verify: bool = switch("off").later();
-        /// Whether PostgreSQL must offer TLS.
-        pg_ssl_required: bool = switch("off").later();
         /// Questions to PostgreSQL at the same time.
         pg_max_concurrent_queries: u64 = count("0", 0, MANY).later();
         /// Time that a question waits for its turn.
@@ -62,8 +42,6 @@ settings_group! {
         pg_ro_ssl: Option<bool> = switch("").later();
         /// Whether the certificate of the replica is verified.
         pg_ro_ssl_verify: Option<bool> = switch("").later();
-        /// How often nodes look for changes in the database.
-        db_update_frequency: Duration = seconds("5", 0, DAY).later();
         /// Time that a change needs to reach all database nodes.
         db_update_propagation: Duration = seconds("0", 0, DAY).later();
         /// Time that entities are kept in memory.
@@ -112,14 +90,10 @@ settings_group! {
         request_debug: bool = switch("on").later();
         /// What a remote request must show for that.
         request_debug_token: Option<Secret> = text("", "a token").secret().later();
-        /// URL of the manager UI as browsers see it.
-        admin_gui_url: String = text("", "a URL").later();
         /// Path below which the manager UI lives.
         admin_gui_path: String = text("/", "a path").later();
         /// URL of the Admin API as the manager UI sees it.
         admin_gui_api_url: String = text("", "a URL").later();
-        /// Largest body of a request to the Admin API.
-        admin_client_max_body_size: u64 = size("10m", 0, 1 << 40).alias(&["nginx_admin_client_max_body_size"]).later();
         /// Memory that Kong sets aside before a body goes to disk; Tidegate never writes bodies to disk.
         client_body_buffer_size: u64 = size("8k", 0, 1 << 40)
             .alias(&["nginx_http_client_body_buffer_size", "nginx_proxy_client_body_buffer_size"])

@@ -33,7 +33,7 @@ pub(super) fn algorithm_follows_hash_on() -> Transform {
     fn apply(record: &mut Map<String, Value>, _: &Context) {
         let ignores_hash = matches!(
             record.get("algorithm").and_then(Value::as_str),
-            Some("least-connections" | "latency")
+            Some("least-connections" | "latency" | "sticky-sessions")
         );
         if ignores_hash {
             // A value that is no text stays, so that its fault is told.

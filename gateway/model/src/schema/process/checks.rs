@@ -1,5 +1,6 @@
 //! Kong's scalar checks and their texts (kong-core A.1).
 
+use crate::address::{Address, MAX_SOCKET_PATH, UNIX};
 use crate::host::{HostError, HostKind, HostPort};
 use crate::normalize::normalize_path;
 use regex::Regex;
@@ -176,6 +177,13 @@ pub(crate) fn upstream_name(value: &Value) -> Checked {
 /// Address of a target (kong-core A.5).
 pub(crate) fn target(value: &Value) -> Checked {
     let target = text(value);
+    if target.starts_with(UNIX) {
+        return ensure(Address::of_unix(target).is_some(), || {
+            format!(
+                "Invalid target ('{target}'); a socket file needs an absolute path of at most {MAX_SOCKET_PATH} bytes"
+            )
+        });
+    }
     let holds = HostPort::parse(target).is_ok();
     ensure(holds, || {
         "Invalid target; not a valid hostname or ip address".to_owned()

@@ -51,7 +51,8 @@ fn apply_one(rule: &Rule, value: &Value) -> Result<(), String> {
         Rule::GreaterThan(low) => ensure(number(value).is_none_or(|number| number > *low), || {
             format!("value must be greater than {low}")
         }),
-        Rule::OneOf(options) => is_one_of(value, options),
+        Rule::OneOfAnd(_, own) if own.contains(value) => Ok(()),
+        Rule::OneOf(options) | Rule::OneOfAnd(options, _) => is_one_of(value, options),
         Rule::NotOneOf(options) => ensure(!options.iter().any(|option| same(option, value)), || {
             format!("must not be one of: {}", listed(options))
         }),

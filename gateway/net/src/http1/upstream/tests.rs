@@ -267,3 +267,39 @@ async fn a_body_in_hand_is_not_given_back_when_nothing_could_be_written() {
         "whoever sends keeps a copy of it"
     );
 }
+
+/// The looks that are taken at a head that comes in pieces of `piece` bytes, until the one that finds it whole.
+fn looks(head: &[u8], piece: usize) -> Option<usize> {
+    let (mut incomplete, mut looks) = (0, 0);
+    for length in (piece..=head.len()).step_by(piece).chain([head.len()]) {
+        let read = &head[..length];
+        if may_be_head(read, incomplete, LIMITS) {
+            looks += 1;
+            let mut read = BytesMut::from(read);
+            if take_head(&mut read, LIMITS, false).unwrap().is_some() {
+                return Some(looks);
+            }
+            incomplete = length;
+        }
+    }
+    None
+}
+
+#[test]
+fn a_head_is_found_in_whatever_pieces_it_comes() {
+    for end in ["\r\n", "\n"] {
+        let lines = ["HTTP/1.1 200 OK", "Content-Length: 2", "X: y", "", ""];
+        let head = lines.join(end);
+        for piece in 1..=head.len() {
+            assert!(looks(head.as_bytes(), piece).is_some(), "{piece} bytes at a time");
+        }
+    }
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_is_seldom_looked_at() {
+    let header = format!("X: {}\r\n", "y".repeat(60));
+    let head = format!("HTTP/1.1 200 OK\r\n{}\r\n", header.repeat(90));
+    let looks = looks(head.as_bytes(), 1).unwrap();
+    assert!(looks <= 16, "{looks} looks at {} bytes", head.len());
+}

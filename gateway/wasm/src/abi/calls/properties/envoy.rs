@@ -125,8 +125,8 @@ fn connection<'x>(x: &'x Exchange, path: &[&str]) -> Option<Value<'x>> {
 fn upstream(x: &Exchange, path: &[&str]) -> Option<Value<'static>> {
     let last = x.tries.last()?;
     Some(match path {
-        ["address"] => Value::owned(std::net::SocketAddr::new(last.address, last.port).to_string()),
-        ["port"] => Value::Int(i64::from(last.port)),
+        ["address"] => Value::owned(last.address.to_string()),
+        ["port"] => Value::Int(i64::from(last.address.port()?)),
         ["request_attempt_count"] => Value::Uint(x.tries.len() as u64),
         _ => return None,
     })
