@@ -145,6 +145,7 @@ const RULES: &[Rule] = &[
             "tidegate-model",
             "tidegate-telemetry",
             "tidegate-config",
+            "tidegate-store",
             "tidegate-router",
             "tidegate-plugin",
             "tidegate-upstream",

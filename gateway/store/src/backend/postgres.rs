@@ -100,7 +100,8 @@ pub struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    /// Connects and checks that the tables are those of this release.
+    /// Connects and checks that the tables are those of this release. Waits, as everything here does: asynchronous
+    /// callers use a thread for it.
     ///
     /// # Errors
     ///

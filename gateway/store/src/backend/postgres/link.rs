@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle};
@@ -39,7 +40,15 @@ pub(super) struct Link {
     /// Why the last attempt failed, when, and how long to wait after it.
     failed: Option<(BackendError, Instant, Duration)>,
     wants_statements: bool,
-    bell: Arc<Mutex<Option<Wake>>>,
+    bell: Arc<Bell>,
+}
+
+/// Who wants to know of changes.
+#[derive(Default)]
+struct Bell {
+    wake: Mutex<Option<Wake>>,
+    /// The server's number of our connection: what we wrote ourselves is no news.
+    own: AtomicI32,
 }
 
 impl Link {
@@ -65,7 +74,7 @@ impl Link {
     }
 
     pub(super) fn ring(&self, wake: Wake) {
-        *self.bell.lock() = Some(wake);
+        *self.bell.wake.lock() = Some(wake);
     }
 
     /// Does something on the connection within `limit`, or the timeout of the settings; `late` is what it means when
@@ -140,6 +149,8 @@ impl Link {
         }
         client.batch_execute(&setup).await?;
         let statements = if self.wants_statements {
+            let own = client.query_one("SELECT pg_backend_pid()", &[]).await?;
+            self.bell.own.store(own.try_get(0)?, Ordering::Relaxed);
             client.batch_execute("LISTEN tidegate").await?;
             Some(Statements::prepare(&client).await?)
         } else {
@@ -161,8 +172,8 @@ impl Link {
     }
 }
 
-/// Moves bytes until the connection ends, and rings at every notification and at the end.
-async fn attend<S, T>(mut socket: Socket<S, T>, bell: Arc<Mutex<Option<Wake>>>)
+/// Moves bytes until the connection ends, and rings when others have written and at the end.
+async fn attend<S, T>(mut socket: Socket<S, T>, bell: Arc<Bell>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -170,8 +181,11 @@ where
     loop {
         let message = poll_fn(|cx| socket.poll_message(cx)).await;
         let is_end = !matches!(message, Some(Ok(_)));
-        if is_end || matches!(message, Some(Ok(AsyncMessage::Notification(_)))) {
-            let wake = bell.lock().clone();
+        let own = bell.own.load(Ordering::Relaxed);
+        let is_news =
+            matches!(&message, Some(Ok(AsyncMessage::Notification(told))) if told.process_id() != own);
+        if is_end || is_news {
+            let wake = bell.wake.lock().clone();
             wake.iter().for_each(Wake::ring);
         }
         if is_end {

@@ -74,7 +74,7 @@ pub struct MigrationState {
     pub unknown: Vec<String>,
 }
 
-/// Prepares and migrates a database. Its methods wait: not for asynchronous callers.
+/// Prepares and migrates a database. Its methods wait: asynchronous callers use a thread for them.
 pub struct Migrator {
     link: Link,
     steps: &'static [Step],
