@@ -148,6 +148,7 @@ fn apply(rule: &Rule, usage: Use, members: &mut Map<String, Value>) {
         members.insert(name.to_owned(), value);
     };
     match rule {
+        Rule::OneOfAnd(values, own) => put("enum", values.iter().chain(own).cloned().collect()),
         Rule::OneOf(values) => put("enum", values.clone().into()),
         Rule::Uuid => put("format", "uuid".into()),
         _ if usage == Use::Shown => {}

@@ -2,9 +2,7 @@
 
 use crate::ids::VaultId;
 use crate::record;
-use crate::schema::{
-    self, Context, EntityCheck, Moment, Transform, Violation, any, string, tags, timestamp,
-};
+use crate::schema::{self, Context, EntityCheck, Moment, Transform, Violation, any, string, tags, timestamp};
 use serde_json::{Map, Value};
 
 record! {

@@ -13,7 +13,8 @@ use tidegate_store::{Backend, BackendError, FaultKind, MemoryBackend, News, Outc
 async fn of_writers_that_want_one_name_one_gets_it() {
     let gateway = open();
     let body = json!({"name": "s", "host": "h"});
-    let asked = futures_util::future::join_all((0..20).map(|_| gateway.json("POST", "/services", &body))).await;
+    let asked =
+        futures_util::future::join_all((0..20).map(|_| gateway.json("POST", "/services", &body))).await;
     let count = |status| asked.iter().filter(|seen| seen.status == status).count();
     assert_eq!((count(201), count(409)), (1, 19));
     assert_eq!(gateway.store.catalog().len("services"), 1);
@@ -23,7 +24,9 @@ async fn of_writers_that_want_one_name_one_gets_it() {
 async fn a_change_that_is_answered_is_seen_by_whoever_asks_next() {
     let gateway = open();
     for port in 1..50 {
-        let seen = gateway.json("PUT", "/services/s", &json!({"host": "h", "port": port})).await;
+        let seen = gateway
+            .json("PUT", "/services/s", &json!({"host": "h", "port": port}))
+            .await;
         assert_eq!(seen.status, 200);
         assert_eq!(gateway.get("/services/s").await.json()["port"], port);
     }
@@ -69,7 +72,10 @@ async fn while_the_database_is_away_reads_go_on_and_writes_are_refused_whole() {
     let seen = gateway.json("PATCH", "/services/s", &json!({"port": 1})).await;
     assert!(refusal(&seen, 503).contains("connection refused"));
     assert_eq!(gateway.get("/services/s").await.json()["port"], 80);
-    assert_eq!(gateway.get("/status").await.json()["database"]["reachable"], false);
+    assert_eq!(
+        gateway.get("/status").await.json()["database"]["reachable"],
+        false
+    );
     is_away.store(false, Relaxed);
     let seen = gateway.json("PATCH", "/services/s", &json!({"port": 1})).await;
     assert_eq!(seen.json()["port"], 1);
@@ -95,5 +101,8 @@ async fn an_audit_log_learns_of_every_request_and_of_no_secret() {
     gateway.get("/services?tags=secret").await;
     gateway.json("POST", "/services", &json!({})).await;
     gateway.get("/nope").await;
-    assert_eq!(*notes.0.lock(), ["GET /services 200 0", "POST /services 400 2", "GET /nope 404 0"]);
+    assert_eq!(
+        *notes.0.lock(),
+        ["GET /services 200 0", "POST /services 400 2", "GET /nope 404 0"]
+    );
 }
