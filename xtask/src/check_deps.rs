@@ -62,7 +62,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "tidegate-admin",
         ours: &["tidegate-model", "tidegate-config", "tidegate-store"],
-        never: &["hyper", "hyper-util", "h2"],
+        never: &["hyper", "hyper-util", "h2", "rustls", "tokio-rustls", "socket2"],
     },
     Rule {
         name: "tidegate-router",
@@ -146,7 +146,6 @@ const RULES: &[Rule] = &[
             "tidegate-telemetry",
             "tidegate-config",
             "tidegate-store",
-            "tidegate-admin",
             "tidegate-router",
             "tidegate-plugin",
             "tidegate-upstream",

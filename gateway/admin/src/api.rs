@@ -81,6 +81,8 @@ pub struct AdminApi {
     pub(crate) node: Arc<dyn Node>,
     pub(crate) options: Options,
     origins: Origins,
+    /// What `Server` says.
+    product: Option<HeaderValue>,
     configuration_hash: Mutex<String>,
 }
 
@@ -92,6 +94,9 @@ impl AdminApi {
     pub fn new(store: Store, node: Arc<dyn Node>, options: Options) -> Self {
         Self {
             store,
+            product: HeaderValue::from_str(&node.identity().product)
+                .ok()
+                .filter(|_| options.shows_server),
             node,
             origins: Origins::new(&options.origins),
             options,
@@ -258,10 +263,8 @@ impl AdminApi {
     /// The headers by which a gateway is known.
     fn sign(&self, response: &mut Response<Bytes>, started: Instant) {
         let headers = response.headers_mut();
-        if self.options.shows_server
-            && let Ok(product) = HeaderValue::from_str(&self.node.identity().product)
-        {
-            headers.insert(SERVER, product);
+        if let Some(product) = &self.product {
+            headers.insert(SERVER, product.clone());
         }
         if self.options.shows_latency {
             let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -105,7 +105,7 @@ impl Request {
         };
         load(&source, &options).map_err(|faults| {
             let errors = faults.to_kong_fields(flatten);
-            ApiError::InvalidConfiguration(errors.to_body(flatten))
+            ApiError::InvalidConfiguration(Box::new(errors.to_body(flatten)))
         })
     }
 }

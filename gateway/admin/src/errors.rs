@@ -16,7 +16,7 @@ pub(crate) enum ApiError {
     InvalidPrimaryKey(String),
     /// 2: rules of the table are broken; the tree of texts.
     #[error("schema violation")]
-    SchemaViolation(Value),
+    SchemaViolation(Box<Value>),
     /// 3: the id is taken.
     #[error("primary key violation")]
     PrimaryKey(Uuid),
@@ -35,10 +35,10 @@ pub(crate) enum ApiError {
     },
     /// 5: another entity has the same values.
     #[error("unique constraint violation")]
-    Unique(Map<String, Value>),
+    Unique(Box<Map<String, Value>>),
     /// 6: nothing to change; the key that was looked for.
     #[error("not found")]
-    NotFound { key: Value, is_id: bool },
+    NotFound { key: Box<Value>, is_id: bool },
     /// 7
     #[error("invalid offset")]
     InvalidOffset { offset: String, reason: &'static str },
@@ -58,13 +58,13 @@ pub(crate) enum ApiError {
     #[error("foreign keys unresolved")]
     UnresolvedReference {
         field: &'static str,
-        by: String,
-        name: Value,
+        by: &'static str,
+        name: String,
         target: &'static str,
     },
     /// 14: the whole body.
     #[error("invalid declarative configuration")]
-    InvalidConfiguration(Value),
+    InvalidConfiguration(Box<Value>),
     /// 19: a CA certificate that is trusted.
     #[error("referenced by others")]
     InUse { id: Uuid, by: &'static str, user: Uuid },
@@ -79,11 +79,13 @@ pub(crate) enum ApiError {
 impl ApiError {
     /// From the rules that are broken; `None` when there are none.
     pub(crate) fn from_violations(violations: &[Violation]) -> Option<Self> {
-        (!violations.is_empty()).then(|| Self::SchemaViolation(violations_to_fields(violations)))
+        (!violations.is_empty()).then(|| Self::SchemaViolation(Box::new(violations_to_fields(violations))))
     }
 
     pub(crate) fn violation(field: &str, message: impl Into<String>) -> Self {
-        Self::SchemaViolation(violations_to_fields(&[Violation::field(field, message)]))
+        Self::SchemaViolation(Box::new(violations_to_fields(&[Violation::field(
+            field, message,
+        )])))
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -139,7 +141,7 @@ impl ApiError {
                 format!("invalid primary key: '{}'", lua_table(&json!({ "id": id }))),
                 fields(json!({ "id": "expected a valid UUID" })),
             ),
-            Self::SchemaViolation(tree) => (2, schema_violation_message(tree), fields(tree.clone())),
+            Self::SchemaViolation(tree) => (2, schema_violation_message(tree), fields((**tree).clone())),
             Self::PrimaryKey(id) => {
                 let key = json!({ "id": id.to_string() });
                 let message = format!("primary key violation on key '{}'", lua_table(&key));
@@ -159,14 +161,14 @@ impl ApiError {
                 fields(json!({ "@referenced_by": by })),
             ),
             Self::Unique(values) => {
-                let values = Value::Object(values.clone());
+                let values = Value::Object((**values).clone());
                 let message = format!("UNIQUE violation detected on '{}'", lua_table(&values));
                 (5, message, fields(values))
             }
             Self::NotFound { key, is_id } => {
                 let by = if *is_id { "primary key " } else { "" };
                 let message = format!("could not find the entity with {by}'{}'", lua_table(key));
-                (6, message, fields(key.clone()))
+                (6, message, fields((**key).clone()))
             }
             Self::InvalidOffset { offset, reason } => {
                 (7, format!("'{offset}' is not a valid offset: {reason}"), None)
@@ -185,13 +187,13 @@ impl ApiError {
                 name,
                 target,
             } => {
-                let key = json!({ by.as_str(): name });
+                let key = json!({ *by: name });
                 let text = format!(
                     "the foreign key cannot be resolved with '{}' for an existing '{target}' entity",
                     lua_table(&key)
                 );
                 let message = format!("foreign key unresolved ({field}.{by}: {text})");
-                (13, message, fields(json!({ *field: { by.as_str(): text } })))
+                (13, message, fields(json!({ *field: { *by: text } })))
             }
             Self::InUse { id, by, user } => (
                 19,
@@ -211,14 +213,14 @@ impl From<Conflict> for ApiError {
             Conflict::PrimaryKey { id, .. } => Self::PrimaryKey(id),
             Conflict::Unique {
                 collection, fields, ..
-            } => Self::Unique(shown_key(collection, fields)),
+            } => Self::Unique(Box::new(shown_key(collection, fields))),
             Conflict::MissingReference {
                 field, target, id, ..
             } => Self::MissingReference { field, target, id },
             Conflict::Referenced { collection, by, .. } => Self::Referenced { collection, by },
             Conflict::InUse { id, by, user, .. } => Self::InUse { id, by, user },
             Conflict::NotFound { id, .. } => Self::NotFound {
-                key: json!({ "id": id.to_string() }),
+                key: Box::new(json!({ "id": id.to_string() })),
                 is_id: true,
             },
             Conflict::Malformed { reason, .. } => Self::bad_request(reason),

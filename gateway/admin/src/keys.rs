@@ -45,11 +45,11 @@ impl Key {
     pub(crate) fn not_found(&self) -> ApiError {
         match self {
             Self::Id(id) => ApiError::NotFound {
-                key: json!({ "id": id.to_string() }),
+                key: Box::new(json!({ "id": id.to_string() })),
                 is_id: true,
             },
             Self::Name(field, name) => ApiError::NotFound {
-                key: json!({ *field: name }),
+                key: Box::new(json!({ *field: name })),
                 is_id: false,
             },
         }

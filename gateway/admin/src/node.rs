@@ -42,7 +42,8 @@ pub trait Node: Send + Sync + 'static {
     /// The same for all entities of a declarative configuration, which may not be put to work with any of these faults.
     fn inspect_all(&self, entities: &EntitySet) -> Vec<Inspection>;
 
-    /// Resolves when this version of the store, or a later one, serves traffic on this node.
+    /// Resolves when this version of the store, or a later one, serves traffic on this node, or when it is certain that it
+    /// will not: writes are answered only then.
     fn applied(&self, version: u64) -> BoxFuture<'_, ()>;
 
     /// How the targets of an upstream are. None when it has no balancer (yet).

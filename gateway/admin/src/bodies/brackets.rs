@@ -14,9 +14,9 @@ pub(super) enum Tree {
     Empty,
     Text(String),
     /// By position; gaps are closed.
-    List(BTreeMap<usize, Tree>),
+    List(BTreeMap<usize, Self>),
     /// In order of appearance.
-    Map(Vec<(String, Tree)>),
+    Map(Vec<(String, Self)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ fn form(collection: &str, text: &str) -> Value {
     let types = Types {
         schema: entity_type(collection).unwrap().schema(),
         plugins: None,
+        plugin: None,
         lists: &[],
     };
     let content = read(

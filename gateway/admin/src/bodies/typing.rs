@@ -11,6 +11,8 @@ pub(crate) struct Types<'t> {
     pub(crate) schema: &'t RecordSchema,
     /// For `config` of a plugin, whose table hangs on its name.
     pub(crate) plugins: Option<&'t dyn PluginSchemas>,
+    /// Name of the plugin that is there already, for a form that does not say it again.
+    pub(crate) plugin: Option<&'t str>,
     /// Names of fields beside the table that are lists of texts.
     pub(crate) lists: &'t [&'t str],
 }
@@ -32,11 +34,11 @@ impl Types<'_> {
     }
 
     fn plugin_kind(&self, members: &[(String, Tree)]) -> Option<&'static RecordSchema> {
-        let name = members.iter().find_map(|(name, tree)| match tree {
-            Tree::Text(text) if name == "name" => Some(text),
+        let sent = members.iter().find_map(|(name, tree)| match tree {
+            Tree::Text(text) if name == "name" => Some(text.as_str()),
             _ => None,
-        })?;
-        Some(self.plugins?.get(name)?.config)
+        });
+        Some(self.plugins?.get(sent.or(self.plugin)?)?.config)
     }
 }
 

@@ -34,6 +34,7 @@ impl AdminApi {
                 let types = Types {
                     schema: table_row("consumer_groups")?.schema(),
                     plugins: None,
+                    plugin: None,
                     lists: &[],
                 };
                 let sent = ask.content.into_record(&types)?;

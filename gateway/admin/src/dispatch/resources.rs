@@ -14,16 +14,30 @@ use crate::reply::Reply;
 use crate::writing::{Desk, Writing};
 use crate::{lists, shown};
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tidegate_model::entity_table::EntityType;
 use tidegate_store::{Catalog, Row};
 
 /// What was sent, typed by the tables.
 pub(super) fn record(desk: &Desk, entity: &EntityType, content: Content) -> Result<Record, ApiError> {
+    record_for(desk, entity, None, content)
+}
+
+/// As [`record`], for an entity that may be there already.
+fn record_for(
+    desk: &Desk,
+    entity: &EntityType,
+    existing: Option<&Row>,
+    content: Content,
+) -> Result<Record, ApiError> {
+    let is_plugin = entity.collection == "plugins";
+    let there = existing.filter(|_| is_plugin).map(Row::value);
+    let name = there.as_ref().and_then(|record| record.get("name"));
     let types = Types {
         schema: entity.schema(),
-        plugins: (entity.collection == "plugins").then_some(&*desk.plugins),
+        plugins: is_plugin.then_some(&*desk.plugins),
+        plugin: name.and_then(Value::as_str),
         lists: if entity.collection == "certificates" {
             &["snis"]
         } else {
@@ -153,7 +167,8 @@ impl AdminApi {
         }
         desk.hashes_passwords = !ask.arguments.is_on("skip_hash");
         let is_whole = ask.method == Method::PUT;
-        let sent = record(&desk, entity, ask.content)?;
+        let existing = place.find(&self.store.catalog());
+        let sent = record_for(&desk, entity, existing.as_deref(), ask.content)?;
         let text = self
             .write(desk, move |desk, writing| {
                 let row = write(desk, writing, &place, is_whole, sent.clone())?;

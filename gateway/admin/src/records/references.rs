@@ -20,8 +20,8 @@ pub(super) fn resolve(catalog: &Catalog, entity: &EntityType, sent: &mut Record)
                 None => {
                     return Err(ApiError::UnresolvedReference {
                         field,
-                        by: by.to_owned(),
-                        name: Value::from(name),
+                        by,
+                        name: name.to_owned(),
                         target,
                     });
                 }
@@ -32,15 +32,13 @@ pub(super) fn resolve(catalog: &Catalog, entity: &EntityType, sent: &mut Record)
     Ok(())
 }
 
-/// Takes every reference by name for one that leads somewhere.
+/// Takes references by id for ones that lead somewhere. A name alone is not enough here, as in Kong.
 pub(super) fn assume(entity: &EntityType, sent: &mut Record) {
     for (field, target) in entity.references() {
-        if let Some(value) = sent.get_mut(field) {
-            match read(value, target) {
-                Reference::Id(id) => *value = json!({ "id": id.to_string() }),
-                Reference::Unique(..) => *value = json!({ "id": Uuid::nil().to_string() }),
-                Reference::Other => {}
-            }
+        if let Some(value) = sent.get_mut(field)
+            && let Reference::Id(id) = read(value, target)
+        {
+            *value = json!({ "id": id.to_string() });
         }
     }
 }

@@ -1,16 +1,12 @@
 //! Recorded answers of Kong's Admin API, replayed: the same request, the same answer. What differs on purpose is listed
 //! in [`deliberate`], by rule; nothing else may differ.
 
-#[path = "goldens/compare.rs"]
 mod compare;
-#[path = "goldens/deliberate.rs"]
 mod deliberate;
-#[path = "support/gateway.rs"]
-mod gateway;
 
+use crate::gateway::Gateway;
 use compare::differences;
 use deliberate::Rule;
-use gateway::Gateway;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 pub(crate) struct Gateway {
     pub(crate) api: AdminApi,
-    #[allow(dead_code, reason = "not every test writes beside the API")]
     pub(crate) store: Store,
 }
 
@@ -31,7 +30,6 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-#[allow(dead_code, reason = "not every test uses everything")]
 impl Gateway {
     pub(crate) fn start(mode: Mode) -> Self {
         Self::with(Options::new(mode))
@@ -47,6 +45,10 @@ impl Gateway {
             tidegate_store::Options { clock },
         )
         .unwrap();
+        Self::of_store(store, options)
+    }
+
+    pub(crate) fn of_store(store: Store, options: Options) -> Self {
         let node = Arc::new(TestNode {
             level: parking_lot::Mutex::new("notice".to_owned()),
         });
@@ -107,7 +109,6 @@ impl Gateway {
 }
 
 impl Seen {
-    #[allow(dead_code, reason = "not every test looks at bodies")]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }

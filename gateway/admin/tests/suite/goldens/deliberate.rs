@@ -1,7 +1,7 @@
 //! Where Tidegate answers differently on purpose. Each rule says what is to be seen instead, so that a case it covers is
 //! still checked.
 
-use super::gateway::Seen;
+use crate::gateway::Seen;
 use serde_json::{Map, Value};
 
 /// Why a recorded answer is not the one to give.
@@ -128,5 +128,5 @@ fn field_agrees(want: &Value, got: &Value) -> bool {
         (a, b) => a == b,
     };
     let is_required = |field: &Value| field["required"] == true;
-    TELLING.iter().all(|name| same(name)) && (is_required(got) || !is_required(want))
+    TELLING.iter().all(same) && (is_required(got) || !is_required(want))
 }

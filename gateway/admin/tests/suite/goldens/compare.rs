@@ -1,6 +1,6 @@
 //! What counts as the same: as in the recordings' own replay.
 
-use super::gateway::Seen;
+use crate::gateway::Seen;
 use serde_json::Value;
 use std::fmt::Debug;
 use uuid::Uuid;

@@ -69,6 +69,19 @@ async fn part_of_a_configuration_changes_alone() {
 }
 
 #[tokio::test]
+async fn a_form_that_changes_a_plugin_is_typed_by_the_plugin_that_is_there() {
+    let gateway = open();
+    let body = json!({"name": "rate-limiting", "instance_name": "p", "config": {"minute": 5}});
+    made(&gateway, "/plugins", body).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let seen = gateway
+        .send("PATCH", "/plugins/p", &form, b"config.minute=7&enabled=false")
+        .await;
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    assert_eq!(seen.json()["config"]["minute"], 7);
+}
+
+#[tokio::test]
 async fn a_scope_holds_a_plugin_once() {
     let gateway = open();
     made(&gateway, "/services", json!({"name": "s", "host": "h"})).await;
@@ -136,12 +149,12 @@ async fn configurations_can_be_tried_out() {
         (
             "/schemas/routes/validate",
             json!({"paths": ["/"], "service": {"name": "later"}}),
-            200,
+            400,
         ),
         ("/schemas/routes/validate", json!({}), 400),
         (
             "/schemas/keyauth_credentials/validate",
-            json!({"consumer": {"username": "later"}}),
+            json!({"consumer": {"id": "00000000-0000-4000-8000-000000000001", "username": "later"}}),
             200,
         ),
         (

@@ -1,31 +1,19 @@
 //! The behaviours of Kong's Admin API that clients count on, asked of the whole crate over a store in memory.
 
-#[path = "behaviours/certificates.rs"]
 mod certificates;
-#[path = "behaviours/credentials.rs"]
 mod credentials;
-#[path = "behaviours/crud.rs"]
 mod crud;
-#[path = "behaviours/deck.rs"]
 mod deck;
-#[path = "behaviours/declarative.rs"]
 mod declarative;
-#[path = "support/gateway.rs"]
-mod gateway;
-#[path = "behaviours/hostile.rs"]
 mod hostile;
-#[path = "behaviours/information.rs"]
 mod information;
-#[path = "behaviours/lists.rs"]
 mod lists;
-#[path = "behaviours/plugins.rs"]
 mod plugins;
-#[path = "behaviours/protocol.rs"]
 mod protocol;
-#[path = "behaviours/upstreams.rs"]
+mod store;
 mod upstreams;
 
-use gateway::{Gateway, Seen};
+use crate::gateway::{Gateway, Seen};
 use serde_json::Value;
 use tidegate_admin::Mode;
 

@@ -45,7 +45,7 @@ async fn a_walk_through_pages_meets_everything_once() {
         let name = |row: &Value| {
             row["name"]
                 .as_str()
-                .or(row["entity_id"].as_str())
+                .or_else(|| row["entity_id"].as_str())
                 .unwrap()
                 .to_owned()
         };
