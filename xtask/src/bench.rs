@@ -4,6 +4,7 @@
 //! the peers in turn, so that what disturbs the machine disturbs all of them; figures are medians over the rounds.
 //! Compare ratios within one run, never figures of two runs.
 
+mod admin;
 mod allocations;
 mod disturbed;
 mod failover;
@@ -33,7 +34,7 @@ const MANY_ROUTES: usize = 10_000;
 type Scenario = fn(&Workdir) -> Result<Vec<Table>>;
 
 /// What can be measured.
-const SCENARIOS: [(&str, Scenario); 12] = [
+const SCENARIOS: [(&str, Scenario); 13] = [
     ("plain", plain),
     ("plugins", plugins),
     ("routes", routes),
@@ -42,6 +43,7 @@ const SCENARIOS: [(&str, Scenario); 12] = [
     ("start", start::run),
     ("reload", reload::run),
     ("upstreams", upstreams),
+    ("admin", admin::run),
     ("failover", failover::run),
     ("probes", probes::run),
     ("wasm", wasm::run),

@@ -18,7 +18,7 @@ pub(crate) const KEY: &str = "bench-key";
 /// Bytes of the large answer.
 pub(crate) const LARGE: usize = 64 << 10;
 /// Port of the backend, chosen by [`Workdir::new`], stands for itself in configurations.
-const BACKEND: &str = "@BACKEND@";
+pub(crate) const BACKEND: &str = "@BACKEND@";
 /// Its port alone.
 const BACKEND_PORT: &str = "@BACKEND_PORT@";
 /// Addresses at which the backend listens, from 127.0.0.1 on: targets of [`upstream_config`].
