@@ -146,6 +146,7 @@ const RULES: &[Rule] = &[
             "tidegate-telemetry",
             "tidegate-config",
             "tidegate-store",
+            "tidegate-admin",
             "tidegate-router",
             "tidegate-plugin",
             "tidegate-upstream",
