@@ -95,6 +95,7 @@ impl AdminApi {
             }
             Endpoint::Endpoints => Reply::ok(&information::endpoints()),
             Endpoint::OpenApi => Reply::ok(&openapi::document(&node.identity().product)),
+            Endpoint::Explanation => information::explanation(node, &ask.arguments)?,
             Endpoint::Timers => Reply::ok(&information::timers(&node.activity())),
             Endpoint::Tags => Reply::text(
                 StatusCode::OK,

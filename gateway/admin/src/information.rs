@@ -4,6 +4,7 @@ use crate::arguments::Arguments;
 use crate::errors::ApiError;
 use crate::node::{Activity, Node};
 use crate::paths;
+use crate::reply::Reply;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use tidegate_store::{BackendHealth, Catalog, Store};
@@ -39,6 +40,17 @@ fn in_use(catalog: &Catalog) -> BTreeSet<String> {
         .rows("plugins")
         .filter_map(|row| row.value().get("name")?.as_str().map(str::to_owned))
         .collect()
+}
+
+/// `GET /explain?request=GET http://host/path -H 'name: value'`
+pub(crate) fn explanation(node: &dyn Node, arguments: &Arguments) -> Result<Reply, ApiError> {
+    let request = arguments.get("request").filter(|request| !request.is_empty());
+    let request = request
+        .ok_or_else(|| ApiError::bad_request("name the request: /explain?request=GET%20http://host/path"))?;
+    let explanation = node
+        .explain(request)
+        .map_err(|reason| ApiError::bad_request(&reason))?;
+    Ok(Reply::ok(&json!({ "explanation": explanation })))
 }
 
 /// `GET /status`

@@ -61,6 +61,12 @@ pub trait Node: Send + Sync + 'static {
         is_healthy: bool,
     ) -> Result<(), HealthRefusal>;
 
+    /// Why a request goes where it goes, as text. The request is written as for `tidegate explain`.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn explain(&self, request: &str) -> Result<String, String>;
+
     /// The level of the process log, in Kong's words.
     fn log_level(&self) -> String;
 

@@ -17,6 +17,8 @@ pub(crate) enum Endpoint {
     Endpoints,
     OpenApi,
     Timers,
+    /// Why a request goes where it goes (our extension).
+    Explanation,
     Tags,
     TagRows,
     /// `/schemas/{name}`

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::Database;
+use tidegate_plan::Snapshot;
 use tidegate_proxy::Shared;
 use tidegate_telemetry::metrics::Metrics;
 
@@ -96,6 +97,11 @@ impl Reloader {
             is_asked: AtomicBool::new(false),
             is_touched: AtomicBool::new(false),
         })
+    }
+
+    /// What serves.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot()
     }
 
     /// The store.

@@ -75,6 +75,7 @@ fn special() -> impl Iterator<Item = (&'static str, Endpoint)> {
         ("/endpoints", E::Endpoints),
         ("/openapi.json", E::OpenApi),
         ("/timers", E::Timers),
+        ("/explain", E::Explanation),
         ("/tags", E::Tags),
         ("/tags/{tags}", E::TagRows),
         ("/schemas/{name}", E::EntitySchema),

@@ -185,6 +185,13 @@ impl Node for TestNode {
         Err(HealthRefusal::NoBalancer)
     }
 
+    fn explain(&self, request: &str) -> Result<String, String> {
+        match request.strip_prefix("GET ") {
+            Some(url) => Ok(format!("request    GET {url}")),
+            None => Err("no request".to_owned()),
+        }
+    }
+
     fn log_level(&self) -> String {
         self.level.lock().clone()
     }

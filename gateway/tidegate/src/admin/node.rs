@@ -2,7 +2,9 @@
 
 use super::plugins::{NodePlugins, inspect};
 use crate::certificates;
+use crate::cli::explain::ExplainRequest;
 use crate::configuration::Configuration;
+use crate::explain::explain;
 use crate::prober::Prober;
 use crate::reload::Reloader;
 use crate::upstream_status;
@@ -163,6 +165,11 @@ impl Node for GatewayNode {
             tell(&event, Some("set by hand"));
         }
         Ok(())
+    }
+
+    fn explain(&self, request: &str) -> Result<String, String> {
+        let request = ExplainRequest::parse(request).map_err(|error| format!("{error:#}"))?;
+        Ok(explain(&request, &self.reloader.snapshot()))
     }
 
     fn log_level(&self) -> String {

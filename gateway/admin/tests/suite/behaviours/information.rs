@@ -105,3 +105,13 @@ async fn what_needs_a_control_plane_says_so() {
     assert_eq!(gateway.get("/status/dns").await.status, 501);
     assert_eq!(gateway.get("/timers").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_request_is_explained_or_refused_with_the_reason() {
+    let open = open();
+    let seen = open.get("/explain?request=GET%20http://a.test/b").await;
+    assert_eq!(seen.json()["explanation"], "request    GET http://a.test/b");
+    assert_eq!(refusal(&open.get("/explain?request=x").await, 400), "no request");
+    let nothing = refusal(&open.get("/explain").await, 400);
+    assert!(nothing.contains("/explain?request="), "{nothing}");
+}
