@@ -45,6 +45,12 @@ pub fn dump(entities: &EntitySet) -> String {
     emitter::emit(&Value::Object(root))
 }
 
+/// Any tree as YAML: two spaces, list items not indented under their key.
+#[must_use]
+pub fn to_yaml(value: &Value) -> String {
+    emitter::emit(value)
+}
+
 fn put<T: Serialize>(root: &mut Map<String, Value>, collection: &str, entities: &[T]) {
     if entities.is_empty() {
         return;
