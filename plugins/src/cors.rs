@@ -106,7 +106,7 @@ impl Instance {
             credentials: config.credentials,
             private_network: config.private_network,
             preflight_continue: config.preflight_continue,
-            allow_origin_absent: config.allow_origin_absent,
+            allow_origin_absent: config.allow_origin_absent.unwrap_or(true),
         })
     }
 

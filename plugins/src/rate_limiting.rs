@@ -54,8 +54,8 @@ impl Kind for RateLimiting {
 
     fn build(&self, config: &Value, cx: &BuildCx<'_>) -> Result<Arc<dyn Plugin>, BuildError> {
         let config: RateLimitingConfig = cx.config(config)?;
-        let meter = match (config.policy.as_str(), config.algorithm.as_str()) {
-            ("local", "gcra") => Meter::Smooth(Gcra::new(&config.limits(), &cx.services.clock)?),
+        let meter = match (config.policy.as_str(), config.algorithm.as_deref()) {
+            ("local", Some("gcra")) => Meter::Smooth(Gcra::new(&config.limits(), &cx.services.clock)?),
             ("local", _) => Meter::Local,
             ("redis", _) => {
                 return Err(refused(

@@ -21,10 +21,14 @@ mod fuzz_smoke;
 mod golden;
 #[path = "suite/hostile.rs"]
 mod hostile;
+#[path = "suite/load.rs"]
+mod load;
 #[path = "suite/operations.rs"]
 mod operations;
 #[path = "suite/parity.rs"]
 mod parity;
+#[path = "suite/pool.rs"]
+mod pool;
 #[path = "suite/soak.rs"]
 mod soak;
 #[path = "suite/support.rs"]

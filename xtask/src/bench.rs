@@ -6,9 +6,11 @@
 
 mod allocations;
 mod disturbed;
+mod failover;
 mod load;
 mod memory;
 mod peers;
+mod probes;
 mod proc_stat;
 mod reload;
 mod report;
@@ -31,7 +33,7 @@ const MANY_ROUTES: usize = 10_000;
 type Scenario = fn(&Workdir) -> Result<Vec<Table>>;
 
 /// What can be measured.
-const SCENARIOS: [(&str, Scenario); 10] = [
+const SCENARIOS: [(&str, Scenario); 12] = [
     ("plain", plain),
     ("plugins", plugins),
     ("routes", routes),
@@ -40,6 +42,8 @@ const SCENARIOS: [(&str, Scenario); 10] = [
     ("start", start::run),
     ("reload", reload::run),
     ("upstreams", upstreams),
+    ("failover", failover::run),
+    ("probes", probes::run),
     ("wasm", wasm::run),
     ("wasm-languages", wasm::languages::run),
 ];

@@ -60,6 +60,11 @@ const RULES: &[Rule] = &[
         never: &["hyper", "hyper-util", "h2", "http"],
     },
     Rule {
+        name: "tidegate-admin",
+        ours: &["tidegate-model", "tidegate-config", "tidegate-store"],
+        never: &["hyper", "hyper-util", "h2", "rustls", "tokio-rustls", "socket2"],
+    },
+    Rule {
         name: "tidegate-router",
         ours: &["tidegate-model"],
         never: IO_AND_FUTURES,
@@ -146,6 +151,7 @@ const RULES: &[Rule] = &[
             "tidegate-model",
             "tidegate-telemetry",
             "tidegate-config",
+            "tidegate-store",
             "tidegate-router",
             "tidegate-plugin",
             "tidegate-upstream",

@@ -2,8 +2,9 @@
 
 pub(crate) mod compilers;
 
-use crate::shell::{self, cargo, target_dir};
+use crate::shell::{self, cargo, has_program, target_dir};
 use anyhow::Result;
+use std::path::Path;
 use std::time::Instant;
 
 /// Tells the tests which languages of filters they cannot compile, separated by commas.
@@ -13,6 +14,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let started = Instant::now();
     // The guide for authors is followed as it is written.
     shell::install(&[("curl", "curl")])?;
+    postgres()?;
     let left_out = compilers::install();
     println!("building the gateway that the tests drive");
     shell::run(&mut cargo(&["build", "--workspace", "--bin", "tidegate"]))?;
@@ -39,4 +41,12 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     }
     println!("tests done after {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+/// Stores are tested with a real server. Debian keeps its programs out of the search path.
+fn postgres() -> Result<()> {
+    if has_program("initdb") || Path::new("/usr/lib/postgresql").is_dir() {
+        return Ok(());
+    }
+    shell::install(&[("initdb", "postgresql")])
 }

@@ -8,7 +8,7 @@ mod assemble;
 mod collections;
 mod document;
 mod dump;
-mod fill;
+pub mod fill;
 mod flatten;
 mod header;
 mod identity;
@@ -22,7 +22,9 @@ pub use document::Limits;
 pub use dump::{dump, to_yaml};
 pub use fill::password_hash;
 pub use inspection::{Inspection, Inspector};
-pub use plugins::{PluginSchema, PluginSchemas, PluginScopes};
+pub use plugins::{
+    LUA_FIELD, PluginSchema, PluginSchemas, PluginScopes, has_lua_fields, refused_protocols, schema_of_entry,
+};
 
 use crate::diagnostics::Diagnostics;
 use crate::vault::{Secrets, Warning, resolve_references};

@@ -70,7 +70,9 @@ pub struct Transform {
 /// When a [`Transform`] runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// On the input as it came, ahead of shorthands and defaults: tells what was sent from what was filled in.
+    /// On what was sent alone: a whole record, or the part of one that is to change.
+    AsSent,
+    /// On the whole input, ahead of shorthands and defaults: tells what was sent from what was filled in.
     BeforeDefaults,
     /// On the finished record, only when no rule is broken.
     AfterValidation,
@@ -258,6 +260,8 @@ pub struct Shorthand {
     pub expand: Expand,
     /// Whether expanded values replace explicitly sent ones.
     pub overrides: bool,
+    /// The field whose value shows under this name too, as a dotted path: for old clients that read the old name.
+    pub shows: Option<&'static str>,
 }
 
 /// Declares a struct and its schema table in one place.

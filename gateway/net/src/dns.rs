@@ -68,15 +68,22 @@ pub struct Dns<L = SystemLookup> {
 
 type Outcome = Result<Rc<Addresses>, DnsError>;
 
+/// An outcome, and when a server said so.
+#[derive(Clone)]
+struct Dated {
+    outcome: Outcome,
+    learned: Instant,
+}
+
 struct Inner<L> {
     lookup: L,
     settings: DnsSettings,
     known: RefCell<HashMap<Box<str>, Known>>,
-    asked: RefCell<HashMap<Box<str>, Shared<LocalBoxFuture<'static, Outcome>>>>,
+    asked: RefCell<HashMap<Box<str>, Shared<LocalBoxFuture<'static, Dated>>>>,
 }
 
 struct Known {
-    outcome: Outcome,
+    dated: Dated,
     expires: Instant,
     /// When a failed renewal may be tried again.
     renew_after: Instant,
@@ -127,35 +134,46 @@ impl<L: Lookup + 'static> Dns<L> {
     /// # Errors
     /// See [`DnsError`]; failures are remembered for a short while.
     pub async fn resolve(&self, host: &str) -> Outcome {
+        self.resolve_dated(host).await.0
+    }
+
+    /// The same with the time at which a server said so: of the answers that several resolvers keep, the one with the
+    /// latest time holds.
+    pub async fn resolve_dated(&self, host: &str) -> (Outcome, Instant) {
         if let Some(ip) = literal(host) {
-            return Ok(Rc::new(Addresses::literal(ip)));
+            return (Ok(Rc::new(Addresses::literal(ip))), now());
         }
-        match self.cached(host) {
-            Some(outcome) => outcome,
+        let Dated { outcome, learned } = match self.known(host) {
+            Some(dated) => dated,
             None => self.ask(host).await,
-        }
+        };
+        (outcome, learned)
     }
 
     /// What the cache says without waiting; an expired answer is given out and renewed in the background.
     #[must_use]
     pub fn cached(&self, host: &str) -> Option<Outcome> {
+        Some(self.known(host)?.outcome)
+    }
+
+    fn known(&self, host: &str) -> Option<Dated> {
         let now = now();
-        let (outcome, may_renew) = {
+        let (dated, may_renew) = {
             let known = self.inner.known.borrow();
             let known = known.get(host)?;
             if now < known.expires {
-                return Some(known.outcome.clone());
+                return Some(known.dated.clone());
             }
-            if known.outcome.is_err() || now >= known.expires + self.inner.settings.stale_ttl {
+            if known.dated.outcome.is_err() || now >= known.expires + self.inner.settings.stale_ttl {
                 return None;
             }
-            (known.outcome.clone(), now >= known.renew_after)
+            (known.dated.clone(), now >= known.renew_after)
         };
         if may_renew && !self.inner.asked.borrow().contains_key(host) {
             let renewal = self.ask(host);
             tokio::task::spawn_local(async move { drop(renewal.await) });
         }
-        Some(outcome)
+        Some(dated)
     }
 
     /// Forgets everything, for a change of settings or of the hosts file.
@@ -163,7 +181,7 @@ impl<L: Lookup + 'static> Dns<L> {
         self.inner.known.borrow_mut().clear();
     }
 
-    fn ask(&self, host: &str) -> Shared<LocalBoxFuture<'static, Outcome>> {
+    fn ask(&self, host: &str) -> Shared<LocalBoxFuture<'static, Dated>> {
         if let Some(query) = self.inner.asked.borrow().get(host) {
             return query.clone();
         }
@@ -180,7 +198,7 @@ impl<L: Lookup + 'static> Dns<L> {
 
 impl<L> Inner<L> {
     /// Remembers an answer. A renewal that fails leaves a stale answer in place and is tried again after `error_ttl`.
-    fn learn(&self, name: &str, answer: Result<Answer, DnsError>) -> Outcome {
+    fn learn(&self, name: &str, answer: Result<Answer, DnsError>) -> Dated {
         self.asked.borrow_mut().remove(name);
         let now = now();
         let (outcome, ttl) = match answer {
@@ -196,27 +214,31 @@ impl<L> Inner<L> {
         };
         let mut known = self.known.borrow_mut();
         if let (Err(DnsError::Other(_)), Some(old)) = (&outcome, known.get_mut(name))
-            && old.outcome.is_ok()
+            && old.dated.outcome.is_ok()
             && now < old.expires + self.settings.stale_ttl
         {
             old.renew_after = now + self.settings.error_ttl;
-            return old.outcome.clone();
+            return old.dated.clone();
         }
-        if let (Ok(new), Some(Known { outcome: Ok(old), .. })) = (&outcome, known.get(name)) {
+        if let (Ok(new), Some(Ok(old))) = (&outcome, known.get(name).map(|known| &known.dated.outcome)) {
             new.follow(old);
         }
+        let dated = Dated {
+            outcome,
+            learned: now,
+        };
         if ttl.is_zero() {
             known.remove(name);
-            return outcome;
+            return dated;
         }
         self.make_room(&mut known, name, now);
         let entry = Known {
-            outcome: outcome.clone(),
+            dated: dated.clone(),
             expires: now + ttl,
             renew_after: now,
         };
         known.insert(name.into(), entry);
-        outcome
+        dated
     }
 
     /// When the cache is full, what expired goes first, then any one name.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 mod memory;
+mod postgres;
 mod redb;
 
 pub use self::memory::MemoryBackend;
+pub use self::postgres::{MigrationState, Migrator, PostgresBackend, PostgresSettings, PostgresTls};
 pub use self::redb::RedbBackend;
 
 /// Makes lists of row changes durable, in order, each all or nothing. Knows no rule about entities.

@@ -22,8 +22,8 @@ mod store;
 mod transaction;
 
 pub use backend::{
-    Backend, BackendError, FaultKind, MemoryBackend, News, Outcome, RedbBackend, StoredChange, StoredRow,
-    Wake,
+    Backend, BackendError, FaultKind, MemoryBackend, MigrationState, Migrator, News, Outcome,
+    PostgresBackend, PostgresSettings, PostgresTls, RedbBackend, StoredChange, StoredRow, Wake,
 };
 pub use catalog::{Catalog, Page, Query, TagFilter};
 pub use change::{Change, RowChange};

@@ -109,7 +109,7 @@ pub enum OpenError {
 }
 
 impl Store {
-    /// Loads everything and starts the writer thread.
+    /// Loads everything and starts the writer thread. Waits: asynchronous callers use a thread for it.
     ///
     /// # Errors
     ///

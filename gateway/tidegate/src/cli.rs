@@ -9,6 +9,7 @@ mod echo;
 pub mod explain;
 pub mod fault;
 mod filter;
+mod migrations;
 pub mod pid_file;
 mod settings;
 mod signal;
@@ -118,6 +119,7 @@ fn dispatch(arguments: Arguments, surroundings: &mut Surroundings<'_>) -> anyhow
         }
         Command::Version => writeln!(surroundings.stdout, "tidegate {}", env!("CARGO_PKG_VERSION"))?,
         Command::Config(config) => config::run(&config, surroundings)?,
+        Command::Migrations(migrations) => return migrations::run(&migrations.command, surroundings),
         Command::Filter(filter) => return filter::run(&filter, surroundings),
     }
     Ok(Outcome::Done)

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_config::declarative::{
-    self, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
+    self, Inspection, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
 };
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{Database, EnabledNames};
@@ -29,6 +29,8 @@ pub struct Configuration {
     plugins: Registry,
     services: Arc<Services>,
     library: Mutex<Option<Arc<FilterLibrary>>>,
+    /// Plugins and filters as they were when a configuration was compiled last.
+    latest: Mutex<Arc<Registry>>,
     /// References that led nowhere when the last configuration was compiled.
     told: Mutex<Vec<String>>,
 }
@@ -69,6 +71,7 @@ impl Configuration {
             plugins,
             services,
             library: Mutex::default(),
+            latest: Mutex::default(),
             told: Mutex::default(),
         })
     }
@@ -80,7 +83,7 @@ impl Configuration {
     }
 
     /// What plugins and filter chains may name: built-in plugins, and the filters as their files are now.
-    fn registry(&self, at_start: bool) -> Result<Registry> {
+    fn registry(&self, at_start: bool) -> Result<Arc<Registry>> {
         let mut library = self.library.lock();
         if library.is_none() {
             *library = FilterLibrary::open(&self.settings, &self.services)?.map(Arc::new);
@@ -89,7 +92,29 @@ impl Configuration {
         if let Some(library) = &*library {
             library.add_to(&mut registry, at_start)?;
         }
+        let registry = Arc::new(registry);
+        *self.latest.lock() = Arc::clone(&registry);
         Ok(registry)
+    }
+
+    /// What plugins and filter chains may name, as of the last configuration that was compiled.
+    pub(crate) fn latest_registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.latest.lock())
+    }
+
+    /// Why entities of a declarative configuration, references followed, could not be put to work.
+    pub(crate) fn plan_faults(&self, entities: &EntitySet) -> Vec<Inspection> {
+        let (_, faults) = self.plan(entities, &self.latest_registry(), None);
+        let found = faults.into_iter().filter_map(|fault| {
+            Some(Inspection {
+                collection: fault.collection,
+                index: entities.position(fault.collection, fault.id)?,
+                field: None,
+                message: fault.message,
+                is_fault: true,
+            })
+        });
+        found.collect()
     }
 
     /// The configuration that the settings name; empty when they name none.
@@ -115,7 +140,7 @@ impl Configuration {
         match self.source()? {
             Some(source) if declarative::content_hash(&source.bytes) == content_hash => Ok(None),
             Some(source) => self
-                .compile_source(&source, &self.registry(false)?, Some(previous))
+                .compile_source(&source, &*self.registry(false)?, Some(previous))
                 .map(Some),
             None => Ok(None),
         }
@@ -302,25 +327,36 @@ pub fn read_source(path: &Path) -> Result<SourceText> {
 /// How files are read under these settings.
 #[must_use]
 pub fn load_options<'a>(settings: &Settings, schemas: &'a RegistrySchemas<'a>) -> LoadOptions<'a> {
-    let configuration = &settings.configuration;
     LoadOptions {
-        context: ModelContext {
-            router_flavor: configuration.router_flavor,
-            vault_types: if configuration.vaults.has(ENV_VAULT) {
-                &[ENV_VAULT]
-            } else {
-                &[]
-            },
-        },
-        limits: Limits {
-            max_bytes: configuration.declarative_max_size,
-            max_depth: configuration.declarative_max_depth,
-            max_nodes: configuration.declarative_max_nodes,
-            max_alias_nodes: configuration.declarative_max_alias_nodes,
-            max_faults: configuration.declarative_max_faults,
-        },
+        context: model_context(settings),
+        limits: declarative_limits(settings),
         inspector: Some(&certificates::inspect),
         ..LoadOptions::new(schemas)
+    }
+}
+
+/// What the validity of entities depends on under these settings.
+pub(crate) fn model_context(settings: &Settings) -> ModelContext {
+    let configuration = &settings.configuration;
+    ModelContext {
+        router_flavor: configuration.router_flavor,
+        vault_types: if configuration.vaults.has(ENV_VAULT) {
+            &[ENV_VAULT]
+        } else {
+            &[]
+        },
+    }
+}
+
+/// Bounds on declarative documents under these settings.
+pub(crate) fn declarative_limits(settings: &Settings) -> Limits {
+    let configuration = &settings.configuration;
+    Limits {
+        max_bytes: configuration.declarative_max_size,
+        max_depth: configuration.declarative_max_depth,
+        max_nodes: configuration.declarative_max_nodes,
+        max_alias_nodes: configuration.declarative_max_alias_nodes,
+        max_faults: configuration.declarative_max_faults,
     }
 }
 
@@ -377,7 +413,7 @@ impl<'a> RegistrySchemas<'a> {
 
 impl RegistrySchemas<'_> {
     /// Filters have a setting of their own, which decides what is in the registry.
-    fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
+    pub(crate) fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
         kind.is_filter() || self.enabled.has(kind.name())
     }
 }
@@ -398,7 +434,7 @@ impl PluginSchemas for RegistrySchemas<'_> {
     }
 }
 
-fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
+pub(crate) fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
     let scopes = kind.scopes();
     PluginSchema {
         config: kind.schema(),

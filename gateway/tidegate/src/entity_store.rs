@@ -1,9 +1,15 @@
 //! Opens the store that the settings name.
 
+use crate::tls::trust;
 use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::time::Duration;
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::Database;
-use tidegate_store::{Backend, MemoryBackend, Options, RedbBackend, Store};
+use tidegate_net::tls::{UpstreamTls, UpstreamTlsOptions};
+use tidegate_store::{
+    Backend, MemoryBackend, Options, PostgresBackend, PostgresSettings, PostgresTls, RedbBackend, Store,
+};
 
 /// The store of the setting `database`.
 ///
@@ -12,7 +18,7 @@ use tidegate_store::{Backend, MemoryBackend, Options, RedbBackend, Store};
 pub(crate) fn open(settings: &Settings) -> Result<Store> {
     let backend: Box<dyn Backend> = match kind(settings) {
         Database::Embedded => Box::new(embedded(settings)?),
-        Database::Postgres => anyhow::bail!("database: PostgreSQL is not supported yet"),
+        Database::Postgres => Box::new(PostgresBackend::open(postgres_settings(settings)?)?),
         Database::Off | Database::Auto => Box::new(MemoryBackend::default()),
     };
     Store::open(backend, Options::default()).context("cannot open the store")
@@ -31,6 +37,45 @@ pub(crate) fn kind(settings: &Settings) -> Database {
         Database::Auto => Database::Embedded,
         named => named,
     }
+}
+
+/// How PostgreSQL is reached.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(crate) fn postgres_settings(settings: &Settings) -> Result<PostgresSettings> {
+    let store = &settings.store;
+    let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Ok(PostgresSettings {
+        host: store.pg_host.clone(),
+        port: u16::try_from(store.pg_port).context("pg_port: there is no such port")?,
+        database: store.pg_database.clone(),
+        user: store.pg_user.clone(),
+        password: store
+            .pg_password
+            .as_ref()
+            .map(|password| password.expose().to_owned()),
+        schema: named(&store.pg_schema),
+        timeout: store.pg_timeout,
+        poll_interval: store.db_update_frequency.max(Duration::from_millis(100)),
+        tls: store.pg_ssl.then(|| postgres_tls(settings)).transpose()?,
+    })
+}
+
+fn postgres_tls(settings: &Settings) -> Result<PostgresTls> {
+    let trust = trust(settings)?;
+    let tls = UpstreamTls::build(&UpstreamTlsOptions {
+        verify: settings.store.pg_ssl_verify,
+        verify_depth: None,
+        ca_certificates: trust.bundles,
+        trusts_system: trust.system,
+        client_certificate: None,
+        http2: false,
+    });
+    Ok(PostgresTls {
+        client: Arc::clone(tls.context("pg_ssl")?.config()),
+        is_required: true,
+    })
 }
 
 fn embedded(settings: &Settings) -> Result<RedbBackend> {

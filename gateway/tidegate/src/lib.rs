@@ -1,5 +1,6 @@
 //! The Tidegate API gateway: command line and wiring. Everything meets here and nowhere else.
 
+mod admin;
 mod certificates;
 pub mod cli;
 mod compile_thread;

@@ -5,7 +5,8 @@ mod stored;
 pub(crate) use stored::Stored;
 
 use crate::compile_thread::{CompileThread, Retired};
-use crate::configuration::{Compiled, Configuration};
+use crate::configuration::{Compiled, Configuration, NO_CONFIGURATION};
+use crate::entity_store;
 use crate::prober::{Assignment, Prober};
 use crate::start::series;
 use crate::tls::TlsState;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tidegate_config::settings::Settings;
-use tidegate_model::entities::EntitySet;
+use tidegate_config::settings::values::Database;
 use tidegate_proxy::Shared;
 use tidegate_telemetry::metrics::Metrics;
 
@@ -102,6 +103,16 @@ impl Reloader {
         &self.stored
     }
 
+    /// Hash of the declarative configuration in service, as Kong shows it; none where entities live in a store.
+    pub(crate) fn configuration_hash(&self) -> Option<String> {
+        if entity_store::kind(&self.settings) != Database::Off {
+            return None;
+        }
+        let shown = self.stored.configuration_hash();
+        let shown = shown.filter(|hash| hash != NO_CONFIGURATION || !self.configuration.has_source());
+        Some(shown.unwrap_or_else(|| self.state.lock().content_hash.clone()))
+    }
+
     /// The last outcome.
     pub(crate) fn state(&self) -> State {
         self.state.lock().clone()
@@ -173,21 +184,15 @@ impl Reloader {
         match outcome {
             Ok(Some(compiled)) => {
                 let written = Arc::clone(&compiled.written);
+                let hash = compiled.content_hash.clone();
                 self.accept(compiled, retired);
-                self.mirror(&written);
+                self.stored.mirror(&written, &hash);
             }
             Ok(None) => {
                 self.state.lock().refused = None;
                 tracing::debug!("the declarative file was written anew and holds what is in service");
             }
             Err(error) => self.refuse(&error),
-        }
-    }
-
-    /// Shows what a file says through the Admin API.
-    fn mirror(&self, written: &Arc<EntitySet>) {
-        if let Err(error) = self.stored.mirror(written) {
-            tracing::error!("{error:#}");
         }
     }
 

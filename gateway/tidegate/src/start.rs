@@ -1,5 +1,6 @@
 //! The running gateway: start, reload, drain.
 
+use crate::admin::{self, GatewayNode};
 use crate::cli::pid_file::PidFile;
 use crate::compile_thread::CompileThread;
 use crate::configuration::{Compiled, Configuration};
@@ -8,16 +9,17 @@ use crate::entity_store;
 use crate::live_entities::LiveEntities;
 use crate::prober::{Assignment, Prober};
 use crate::reload::{Reloader, Stored};
-use crate::status::{self, StatusContext};
+use crate::status::{StatusAnswers, StatusContext};
 use crate::tls::TlsState;
 use crate::workers::{self, WorkerContext};
 use anyhow::{Context, Result};
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{AccessLogFormat, LogFormat, LogTarget};
-use tidegate_config::settings::{Origin, Settings};
 use tidegate_net::limits::ConnectionLimits;
 use tidegate_plugin::counters::Counters;
 use tidegate_plugin::services::{Services, SystemClock};
@@ -27,7 +29,8 @@ use tidegate_telemetry::access_log::{AccessLog, Format};
 use tidegate_telemetry::line_writer::{LineWriter, LineWriterLimits};
 use tidegate_telemetry::metrics::{Family, FamilyKind, Metrics, Options};
 use tidegate_telemetry::process_log;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs the gateway until a signal stops it.
 ///
@@ -53,7 +56,7 @@ pub fn run(settings: Settings) -> Result<()> {
         node_id,
         hostname: hostname(),
     });
-    let configuration = Arc::new(Configuration::new(Arc::clone(&settings), services)?);
+    let configuration = Arc::new(Configuration::new(Arc::clone(&settings), Arc::clone(&services))?);
     let store = entity_store::open(&settings)?;
     let compile_thread = CompileThread::start()?;
     let (live, compiled) = first_configuration(&configuration, &store, &compile_thread)?;
@@ -83,8 +86,12 @@ pub fn run(settings: Settings) -> Result<()> {
         tls.upstream_source(&settings, &compiled.entities),
     );
     metrics.snapshot_accepted(compiled.snapshot.version);
+    let control = control_runtime()?;
+    // Whoever finds a listener open may send a signal, and without a handler it would be the end of the process.
+    let signals = Signals::listen(&control)?;
     // What can be wrong with its certificate is found before clients are let in.
     let status_listeners = status_listeners(&settings, &tls)?;
+    let admin_listeners = admin_listeners(&settings, &tls)?;
     let sockets = workers::bind_all(&settings.listeners.proxy_listen.addresses, worker_count)?;
     let context = Arc::new(WorkerContext {
         shared: Arc::clone(&shared),
@@ -99,7 +106,6 @@ pub fn run(settings: Settings) -> Result<()> {
         names: Arc::new(crate::name_service::load(&settings)),
         settings: Arc::clone(&settings),
     });
-    let control = control_runtime()?;
     let pid_file = write_pid_file(&settings)?;
     let threads = sockets
         .into_iter()
@@ -131,19 +137,39 @@ pub fn run(settings: Settings) -> Result<()> {
     control.block_on(async {
         let status = StatusContext {
             shared: Arc::clone(&shared),
-            metrics,
+            metrics: Arc::clone(&metrics),
             reloader: Arc::clone(&reloader),
-            prober,
-            level,
+            prober: Arc::clone(&prober),
+            level: level.clone(),
         };
-        status::serve(status_listeners, status);
+        let status = StatusAnswers::new(status);
+        control_listener::serve(status_listeners, &status);
         tokio::spawn(Arc::clone(&reloader).watch());
+        let node = Arc::new(GatewayNode {
+            configuration,
+            settings: Arc::clone(&settings),
+            services,
+            reloader: Arc::clone(&reloader),
+            prober: Arc::clone(&prober),
+            metrics: Arc::clone(&metrics),
+            level,
+            runtime: Handle::current(),
+            level_reset: Mutex::default(),
+        });
+        let api = admin::api(&settings, reloader.stored().store.clone(), node, &lines);
+        reloader.stored().shown_by(&api);
         if let Some(written) = written {
             reloader.show(written).await;
         }
         tokio::spawn(Arc::clone(&reloader).follow());
-        wait_for_stop(&reloader).await
-    })?;
+        admin::serve(
+            admin_listeners,
+            api,
+            status,
+            settings.admin.admin_client_max_body_size,
+        );
+        signals.until_stop(&reloader).await;
+    });
     tracing::info!(grace = ?settings.process.shutdown_grace, "draining");
     shared.drain();
     for thread in threads {
@@ -178,21 +204,14 @@ fn first_configuration(
     })?
 }
 
-/// Where `/status` is answered: the status listener, and the Admin API's addresses when somebody named them. Kong
-/// answers `/status` there too, and tools wait for it.
 fn status_listeners(settings: &Settings, tls: &TlsState) -> Result<Vec<ControlListener>> {
-    let listeners = &settings.listeners;
-    let certificates = Certificates::of_status(settings);
-    let mut bound = control_listener::bind(&listeners.status_listen.addresses, &certificates, tls)?;
-    if settings.origin("admin_listen") != Some(&Origin::Default) {
-        let certificates = Certificates::of_admin(settings);
-        bound.extend(control_listener::bind(
-            &listeners.admin_listen.addresses,
-            &certificates,
-            tls,
-        )?);
-    }
-    Ok(bound)
+    let addresses = &settings.listeners.status_listen.addresses;
+    control_listener::bind(addresses, &Certificates::of_status(settings), tls)
+}
+
+fn admin_listeners(settings: &Settings, tls: &TlsState) -> Result<Vec<ControlListener>> {
+    let addresses = &settings.listeners.admin_listen.addresses;
+    control_listener::bind(addresses, &Certificates::of_admin(settings), tls)
 }
 
 /// A limit of the settings, where 0 is none.
@@ -209,18 +228,35 @@ fn start_log(settings: &Settings) -> Result<process_log::LogHandle> {
     process_log::start(level, format).context("cannot start the process log")
 }
 
-/// Resolves at SIGTERM, SIGQUIT or SIGINT; SIGHUP reloads.
-async fn wait_for_stop(reloader: &Arc<Reloader>) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = quit.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => Arc::clone(reloader).reload_in_background(),
+/// The signals that the gateway acts on.
+struct Signals {
+    terminate: Signal,
+    quit: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they wait to be acted on.
+    fn listen(runtime: &tokio::runtime::Runtime) -> Result<Self> {
+        let _entered = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Resolves at SIGTERM, SIGQUIT or SIGINT; SIGHUP reloads.
+    async fn until_stop(mut self, reloader: &Arc<Reloader>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => Arc::clone(reloader).reload_in_background(),
+            }
         }
     }
 }

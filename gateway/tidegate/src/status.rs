@@ -1,7 +1,7 @@
 //! The status listener: `/status`, `/status/ready`, `/status/upstreams`, `/metrics` (kong-core G.5).
 
 use crate::configuration::NO_CONFIGURATION;
-use crate::control_listener::{self, Answer, ControlListener};
+use crate::control_listener::Answer;
 use crate::prober::Prober;
 use crate::reload::Reloader;
 use crate::upstream_status;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_proxy::Shared;
 use tidegate_proxy::settings::PRODUCT;
+use tidegate_store::BackendHealth;
 use tidegate_telemetry::metrics::Metrics;
 use tidegate_telemetry::process_log::LogHandle;
 
@@ -29,21 +30,26 @@ pub(crate) struct StatusContext {
     pub(crate) level: LogHandle,
 }
 
-struct State {
+/// Answers requests to the status listener.
+pub(crate) struct StatusAnswers {
     context: StatusContext,
     is_marked_draining: AtomicBool,
 }
 
-/// Serves every status listener on the current runtime.
-pub(crate) fn serve(listeners: Vec<ControlListener>, context: StatusContext) {
-    let state = State {
-        context,
-        is_marked_draining: AtomicBool::new(false),
-    };
-    control_listener::serve(listeners, &Arc::new(state));
+impl StatusAnswers {
+    pub(crate) fn new(context: StatusContext) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            is_marked_draining: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        answer(self, request)
+    }
 }
 
-impl Answer for State {
+impl Answer for StatusAnswers {
     fn to(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -53,7 +59,7 @@ impl Answer for State {
     }
 }
 
-fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(state: &StatusAnswers, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().trim_end_matches('/');
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match path {
@@ -81,7 +87,7 @@ fn answer(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 /// What stands before an upstream's name.
 const UPSTREAM: &str = "/status/upstreams/";
 
-fn upstream(state: &State, path: &str) -> Response<Full<Bytes>> {
+fn upstream(state: &StatusAnswers, path: &str) -> Response<Full<Bytes>> {
     let name = path.strip_prefix(UPSTREAM).unwrap_or_default();
     match upstream_status::one(&state.context.prober.upstreams(), name) {
         Some(found) => json_reply(StatusCode::OK, &found),
@@ -89,13 +95,12 @@ fn upstream(state: &State, path: &str) -> Response<Full<Bytes>> {
     }
 }
 
-fn status(state: &State) -> Value {
+fn status(state: &StatusAnswers) -> Value {
     let (connections, reload) = (
         state.context.metrics.connections(),
         state.context.reloader.state(),
     );
-    json!({
-        "configuration_hash": reload.content_hash,
+    let mut status = json!({
         "server": {
             "connections_accepted": connections.accepted,
             "connections_handled": connections.handled,
@@ -106,14 +111,29 @@ fn status(state: &State) -> Value {
             "total_requests": state.context.metrics.total_requests(),
         },
         "snapshot": { "version": state.context.shared.snapshot().version, "refused": reload.refused },
-    })
+    });
+    // As in Kong: the hash without a database, how the database is with one.
+    let (name, value) = match state.context.reloader.configuration_hash() {
+        Some(hash) => ("configuration_hash", json!(hash)),
+        None => {
+            let health = state.context.reloader.stored().store.health();
+            (
+                "database",
+                json!({ "reachable": health == BackendHealth::Reachable }),
+            )
+        }
+    };
+    if let Value::Object(members) = &mut status {
+        members.insert(name.to_owned(), value);
+    }
+    status
 }
 
-fn ready(state: &State) -> Response<Full<Bytes>> {
-    let hash = state.context.reloader.state().content_hash;
+fn ready(state: &StatusAnswers) -> Response<Full<Bytes>> {
+    let hash = state.context.reloader.configuration_hash();
     let reason = if state.context.shared.is_draining() || state.is_marked_draining.load(Ordering::Relaxed) {
         "draining"
-    } else if hash == NO_CONFIGURATION {
+    } else if hash.as_deref() == Some(NO_CONFIGURATION) {
         "no configuration available (empty configuration present)"
     } else if state.context.shared.snapshot().lacks_filters() {
         "a filter is attached and not there"
@@ -124,7 +144,7 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
 }
 
 /// `POST /status/ready?status=draining`: load balancers are told to look elsewhere, traffic goes on.
-fn mark_draining(state: &State, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn mark_draining(state: &StatusAnswers, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if request.uri().query() != Some("status=draining") {
         return json_reply(
             StatusCode::BAD_REQUEST,
@@ -137,7 +157,7 @@ fn mark_draining(state: &State, request: &Request<Incoming>) -> Response<Full<By
     response
 }
 
-fn metrics(state: &State) -> Response<Full<Bytes>> {
+fn metrics(state: &StatusAnswers) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(state.context.metrics.render()));
     response.headers_mut().insert(
         CONTENT_TYPE,

@@ -27,9 +27,9 @@ pub(crate) struct TlsState {
 }
 
 /// Who may sign certificates of upstreams.
-struct Trust {
-    bundles: Vec<Arc<str>>,
-    system: bool,
+pub(crate) struct Trust {
+    pub(crate) bundles: Vec<Arc<str>>,
+    pub(crate) system: bool,
 }
 
 impl TlsState {
@@ -302,7 +302,7 @@ fn global_client_certificate(settings: &Settings) -> Result<Option<ClientCertifi
 }
 
 /// The system's trust store, bundles, or both.
-fn trust(settings: &Settings) -> Result<Trust> {
+pub(crate) fn trust(settings: &Settings) -> Result<Trust> {
     let mut trust = Trust {
         bundles: Vec::new(),
         system: false,

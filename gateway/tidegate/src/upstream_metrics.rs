@@ -39,6 +39,7 @@ struct Shown {
     health: Family,
     chosen: Family,
     failed: Family,
+    events: Family,
     in_flight: Family,
     latency: Family,
 }
@@ -70,6 +71,10 @@ impl Default for Shown {
                 "tidegate_upstream_target_failures_total",
                 "Tries at an address that brought no response.",
             ),
+            events: counter(
+                "tidegate_upstream_target_health_events_total",
+                "How often an address went out of use for its health (unhealthy) and came back (healthy).",
+            ),
             in_flight: gauge(
                 "tidegate_upstream_target_in_flight",
                 "Exchanges that an address is busy with.",
@@ -98,6 +103,9 @@ impl Shown {
             }
             self.addresses += count;
             self.add_target(name, &target);
+            if upstream.spec().has_checks() {
+                self.add_events(name, &target);
+            }
         }
     }
 
@@ -113,6 +121,23 @@ impl Shown {
                 &[("upstream", upstream), ("target", target), ("address", &text)],
                 address,
             );
+        }
+    }
+
+    /// Both events from the start, so that the first one is a rise.
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus has doubles only")]
+    fn add_events(&mut self, upstream: &str, view: &TargetView) {
+        for address in &view.addresses {
+            let text = address.address.to_string();
+            for (event, count) in [("unhealthy", address.falls), ("healthy", address.recoveries)] {
+                let labels = [
+                    ("upstream", upstream),
+                    ("target", &*view.target.target),
+                    ("address", &text),
+                    ("event", event),
+                ];
+                self.events.sample(&labels, count as f64);
+            }
         }
     }
 
@@ -154,6 +179,7 @@ impl Shown {
             self.health,
             self.chosen,
             self.failed,
+            self.events,
             self.in_flight,
             self.latency,
             left_out.with(&[], self.left_out as f64),

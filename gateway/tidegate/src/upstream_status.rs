@@ -35,7 +35,7 @@ fn shown(upstream: &Upstream) -> Value {
 }
 
 /// An upstream is as healthy as its share of weight in use, against `healthchecks.threshold`.
-fn overall(upstream: &Upstream) -> Health {
+pub(crate) fn overall(upstream: &Upstream) -> Health {
     if upstream.is_available() {
         match upstream.spec().has_checks() {
             true => Health::Healthy,
@@ -59,6 +59,40 @@ fn target(view: &TargetView) -> Value {
         "health": view.health.name(),
         "addresses": addresses,
         "dns_error": dns_error,
+    })
+}
+
+/// What Kong's `/upstreams/{name}/health` says of a target under `data`.
+pub(crate) fn kong_data(view: &TargetView) -> Value {
+    let weight = |health: Health| -> u64 {
+        let addresses = view.addresses.iter().filter(|address| address.health == health);
+        addresses.map(|address| u64::from(address.weight)).sum()
+    };
+    let total: u64 = view
+        .addresses
+        .iter()
+        .map(|address| u64::from(address.weight))
+        .sum();
+    let unavailable = weight(Health::Unhealthy);
+    let addresses: Vec<Value> = view
+        .addresses
+        .iter()
+        .map(|address| {
+            json!({
+                "ip": address.address.without_port(),
+                "port": address.address.port(),
+                "weight": address.weight,
+                "health": address.health.name(),
+            })
+        })
+        .collect();
+    json!({
+        "host": &*view.target.host,
+        "port": view.target.port,
+        "dns": if view.target.address.is_some() { "ip" } else { "A" },
+        "nodeWeight": view.target.weight,
+        "weight": { "total": total, "available": total - unavailable, "unavailable": unavailable },
+        "addresses": addresses,
     })
 }
 

@@ -41,6 +41,10 @@ pub(crate) struct Schedule {
 pub(crate) struct Totals {
     pub(crate) chosen: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// How often it went out of use.
+    pub(crate) falls: AtomicU64,
+    /// How often it came back.
+    pub(crate) recoveries: AtomicU64,
 }
 
 impl Endpoint {
@@ -92,8 +96,13 @@ impl Endpoint {
 
     /// Notes a fall or a recovery at `tick` milliseconds.
     pub(crate) fn turned(&self, is_routable: bool, tick: u64) {
-        let moment = if is_routable { &self.recovered } else { &self.fell };
+        let (moment, count) = if is_routable {
+            (&self.recovered, &self.totals.recoveries)
+        } else {
+            (&self.fell, &self.totals.falls)
+        };
         moment.store(tick + 1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn fell(&self) -> u64 {

@@ -78,6 +78,10 @@ pub struct EndpointView {
     pub chosen: u64,
     /// Tries that failed without a response.
     pub failed: u64,
+    /// How often its health took it out of use.
+    pub falls: u64,
+    /// How often it came back.
+    pub recoveries: u64,
     /// Peak EWMA of its response times; `None` before the first.
     pub latency: Option<Duration>,
     /// Why it gets no traffic; `None`: it does.
@@ -178,6 +182,8 @@ impl Upstream {
             in_flight: endpoint.in_flight(),
             chosen: endpoint.totals.chosen.load(Ordering::Relaxed),
             failed: endpoint.totals.failed.load(Ordering::Relaxed),
+            falls: endpoint.totals.falls.load(Ordering::Relaxed),
+            recoveries: endpoint.totals.recoveries.load(Ordering::Relaxed),
             latency: micros.map(|micros| Duration::from_secs_f32(micros / 1_000_000.0)),
             out,
             is_spared: member.is_spared.load(Ordering::Relaxed),

@@ -29,7 +29,7 @@ record! {
         /// Whether preflights go to the upstream.
         pub preflight_continue: bool = boolean().required().default(false),
         /// Whether responses to requests without Origin are marked too.
-        pub allow_origin_absent: bool = boolean().required().default(true),
+        pub allow_origin_absent: Option<bool> = boolean().hidden_when_unset(),
     }
 }
 

@@ -86,7 +86,7 @@ record! {
         /// `fixed-window` counts per calendar window, as Kong does; a client may send two full quotas around a window's
         /// end. `gcra` refills quotas continuously: at any moment at most one quota can be sent at once. Policy `local`
         /// only. An addition of Tidegate.
-        pub algorithm: String = string().default("fixed-window").one_of(["fixed-window", "gcra"]),
+        pub algorithm: Option<String> = string().one_of(["fixed-window", "gcra"]).hidden_when_unset(),
     }
     checks [
         EntityCheck::AtLeastOneOf(&PERIODS),
@@ -110,15 +110,15 @@ record! {
         },
     ]
     shorthands [
-        flat("redis_host", host(), |value| Ok(vec![("redis.host", value.clone())])),
-        flat("redis_port", port(), |value| Ok(vec![("redis.port", value.clone())])),
-        flat("redis_timeout", integer(), |value| Ok(vec![("redis.timeout", value.clone())])),
-        flat("redis_username", string().referenceable(), |value| Ok(vec![("redis.username", value.clone())])),
-        flat("redis_password", string().referenceable().allow_empty(), |value| Ok(vec![("redis.password", value.clone())])),
-        flat("redis_database", integer(), |value| Ok(vec![("redis.database", value.clone())])),
-        flat("redis_ssl", boolean(), |value| Ok(vec![("redis.ssl", value.clone())])),
-        flat("redis_ssl_verify", boolean(), |value| Ok(vec![("redis.ssl_verify", value.clone())])),
-        flat("redis_server_name", host(), |value| Ok(vec![("redis.server_name", value.clone())])),
+        flat("redis_host", "redis.host", host(), |value| Ok(vec![("redis.host", value.clone())])),
+        flat("redis_port", "redis.port", port(), |value| Ok(vec![("redis.port", value.clone())])),
+        flat("redis_timeout", "redis.timeout", integer(), |value| Ok(vec![("redis.timeout", value.clone())])),
+        flat("redis_username", "redis.username", string().referenceable(), |value| Ok(vec![("redis.username", value.clone())])),
+        flat("redis_password", "redis.password", string().referenceable().allow_empty(), |value| Ok(vec![("redis.password", value.clone())])),
+        flat("redis_database", "redis.database", integer(), |value| Ok(vec![("redis.database", value.clone())])),
+        flat("redis_ssl", "redis.ssl", boolean(), |value| Ok(vec![("redis.ssl", value.clone())])),
+        flat("redis_ssl_verify", "redis.ssl_verify", boolean(), |value| Ok(vec![("redis.ssl_verify", value.clone())])),
+        flat("redis_server_name", "redis.server_name", host(), |value| Ok(vec![("redis.server_name", value.clone())])),
     ]
 }
 
@@ -158,12 +158,14 @@ fn required_with(if_field: &'static str, value: &str, then_field: &'static str) 
 }
 
 /// A deprecated name of a member of `redis`. What was written into the record wins.
-fn flat(name: &'static str, field: FieldBuilder, expand: Expand) -> Shorthand {
+/// The old name of a field, which still shows its value.
+fn flat(name: &'static str, shows: &'static str, field: FieldBuilder, expand: Expand) -> Shorthand {
     Shorthand {
         name,
         kind: field.into_kind(),
         expand,
         overrides: false,
+        shows: Some(shows),
     }
 }
 

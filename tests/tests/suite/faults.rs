@@ -1,7 +1,11 @@
 //! Broken and hostile upstreams: the client gets an honest error, the connection is thrown away, nobody else notices.
 
+#[path = "faults/dns.rs"]
+mod dns;
 #[path = "faults/each.rs"]
 mod each;
+#[path = "faults/guards.rs"]
+mod guards;
 #[path = "faults/leaks.rs"]
 mod leaks;
 #[path = "faults/probing.rs"]

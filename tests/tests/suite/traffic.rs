@@ -4,6 +4,8 @@
 mod balancing;
 #[path = "traffic/dns.rs"]
 mod dns;
+#[path = "traffic/hashing.rs"]
+mod hashing;
 #[path = "traffic/http2.rs"]
 mod http2;
 #[path = "traffic/listen_flags.rs"]
@@ -12,6 +14,8 @@ mod listen_flags;
 mod listeners;
 #[path = "traffic/messages.rs"]
 mod messages;
+#[path = "traffic/target_changes.rs"]
+mod target_changes;
 #[path = "traffic/targets.rs"]
 mod targets;
 #[path = "traffic/tls.rs"]

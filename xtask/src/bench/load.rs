@@ -126,11 +126,22 @@ pub(crate) fn open_loop(
     connections: u32,
     duration: Duration,
 ) -> Result<Latencies> {
+    open_loop_of(port, &get(path), rate, connections, duration)
+}
+
+/// The same with a request of the caller's own, head and body.
+pub(crate) fn open_loop_of(
+    port: u16,
+    request: &str,
+    rate: u32,
+    connections: u32,
+    duration: Duration,
+) -> Result<Latencies> {
     let threads: Vec<_> = (0..connections)
         .map(|index| {
-            let path = path.to_owned();
+            let request = request.to_owned();
             let pause = Duration::from_secs(1) * connections / rate;
-            std::thread::spawn(move || paced(port, &path, pause * index / connections, pause, duration))
+            std::thread::spawn(move || paced(port, &request, pause * index / connections, pause, duration))
         })
         .collect();
     let mut all = Latencies::default();
@@ -143,15 +154,20 @@ pub(crate) fn open_loop(
     Ok(all)
 }
 
-fn paced(port: u16, path: &str, offset: Duration, pause: Duration, duration: Duration) -> Result<Latencies> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\n\r\n");
+fn paced(
+    port: u16,
+    request: &str,
+    offset: Duration,
+    pause: Duration,
+    duration: Duration,
+) -> Result<Latencies> {
     let mut found = Latencies::default();
     let mut stream = connect(port)?;
     let start = Instant::now() + offset;
     let mut due = start;
     while due < start + duration {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        match exchange(&mut stream, &request, "") {
+        match exchange(&mut stream, request, "") {
             Ok(_) => found
                 .micros
                 .push(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX)),
@@ -176,10 +192,25 @@ pub(crate) fn in_turn(port: u16, ask: &Ask<'_>, count: usize) -> Result<()> {
     (0..count).try_for_each(|_| exchange(&mut stream, &request, "").map(drop))
 }
 
+/// The request for a path.
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: b\r\n\r\n")
+}
+
 /// A header of one answer.
 pub(crate) fn header(port: u16, path: &str, name: &str) -> Result<String> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\n\r\n");
-    exchange(&mut connect(port)?, &request, name)?.with_context(|| format!("no header {name}"))
+    exchange(&mut connect(port)?, &get(path), name)?.with_context(|| format!("no header {name}"))
+}
+
+/// The body of one answer.
+pub(crate) fn body(port: u16, path: &str) -> Result<String> {
+    let mut stream = connect(port)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n");
+    stream.get_mut().write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    Ok(body.to_owned())
 }
 
 fn connect(port: u16) -> Result<BufReader<TcpStream>> {

@@ -216,7 +216,7 @@ server {{ listen 127.0.0.1:{port} backlog=16384; {server} }} }}\n"
     Ok(service)
 }
 
-fn wait_until_ready(service: &mut Service, port: u16) -> Result<()> {
+pub(crate) fn wait_until_ready(service: &mut Service, port: u16) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
         service.ensure_running()?;
@@ -265,6 +265,23 @@ upstreams:
         } else {
             "none"
         }
+    )
+}
+
+/// A service at an Upstream `pool`, with fields of the service and members of the upstream as YAML lines.
+pub(crate) fn pool_config(service: &str, upstream: &str, targets: &[String]) -> String {
+    let targets: String = targets
+        .iter()
+        .map(|target| format!("  - {{target: \"{target}\"}}\n"))
+        .collect();
+    format!(
+        "_format_version: \"3.0\"
+services:
+- {{name: s, host: pool, {service}, routes: [{{name: r, paths: [/], strip_path: false}}]}}
+upstreams:
+- name: pool
+{upstream}  targets:
+{targets}"
     )
 }
 

@@ -13,7 +13,28 @@ pub(crate) fn cpu_of_tree(pid: u32) -> Result<Duration> {
     for member in tree(pid)? {
         ticks += stat(member).map_or(0, |stat| stat.ticks);
     }
-    Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
+    Ok(time(ticks))
+}
+
+/// User and system time of each thread of a process, with the thread's name.
+pub(crate) fn cpu_of_threads(pid: u32) -> Result<Vec<(String, Duration)>> {
+    let mut threads = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))
+        .context("the process is gone")?
+        .flatten()
+    {
+        // A thread may end while the folder is read.
+        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let stat = parse_stat(&text).context("a thread without a stat line")?;
+        threads.push((stat.name, time(stat.ticks)));
+    }
+    Ok(threads)
+}
+
+fn time(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND)
 }
 
 /// Resident bytes of a process and of all below it.
@@ -36,6 +57,7 @@ fn resident(pid: u32) -> Result<u64> {
 }
 
 struct Stat {
+    name: String,
     parent: u32,
     ticks: u64,
 }
@@ -45,10 +67,12 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
-    let (_, fields) = text.rsplit_once(") ")?;
+    let (before, fields) = text.rsplit_once(") ")?;
+    let (_, name) = before.split_once('(')?;
     let fields: Vec<&str> = fields.split(' ').collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     Some(Stat {
+        name: name.to_owned(),
         parent: u32::try_from(number(1)?).ok()?,
         ticks: number(11)? + number(12)?,
     })
@@ -93,9 +117,28 @@ mod tests {
     }
 
     #[test]
+    fn threads_are_known_by_their_names() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().name("counted".to_owned());
+        let thread = thread.spawn(move || receiver.recv()).unwrap();
+        // A thread is named by itself, soon after its start.
+        let is_there = || {
+            let threads = cpu_of_threads(std::process::id()).unwrap();
+            threads.iter().any(|(name, _)| name == "counted")
+        };
+        assert!(
+            std::iter::repeat_with(is_there)
+                .take(100_000)
+                .any(|is_there| is_there)
+        );
+        drop(sender);
+        thread.join().unwrap().unwrap_err();
+    }
+
+    #[test]
     fn user_and_system_ticks_are_added() {
         let stat =
             parse_stat("7 (a) b (c) S 3 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 5 0 100 1 2").unwrap();
-        assert_eq!((stat.parent, stat.ticks), (3, 200));
+        assert_eq!((stat.name.as_str(), stat.parent, stat.ticks), ("a) b (c", 3, 200));
     }
 }

@@ -70,7 +70,7 @@ impl Assembler<'_> {
             if has_shared_rules(entity) {
                 assembled.records.insert(at, record.clone());
             }
-            if let Err(error) = assembled.entities.push(entity.collection, Value::Object(record)) {
+            if let Err(error) = assembled.entities.push(entity.collection, record) {
                 let place = drafts.place(at);
                 self.report.fault(
                     Fault::new(drafts.path(at), error.to_string())

@@ -1,10 +1,9 @@
 //! Entities back to a declarative file that loads to the same entities.
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use tidegate_model::entities::EntitySet;
-use tidegate_model::entity_table::entity_table;
+use tidegate_model::entity_table::entity_type;
 use tidegate_model::ids::ConsumerId;
 
 mod emitter;
@@ -16,31 +15,9 @@ pub fn dump(entities: &EntitySet) -> String {
     let mut root = Map::new();
     root.insert("_format_version".to_owned(), "3.0".into());
     root.insert("_transform".to_owned(), false.into());
-    macro_rules! collections {
-        ($($name:ident),+ $(,)?) => { $( put(&mut root, stringify!($name), &entities.$name); )+ };
+    for (collection, records) in entities.records() {
+        put(&mut root, collection, records);
     }
-    collections!(
-        ca_certificates,
-        certificates,
-        snis,
-        services,
-        routes,
-        consumers,
-        consumer_groups,
-        plugins,
-        upstreams,
-        targets,
-        vaults,
-        key_sets,
-        keys,
-        filter_chains,
-        keyauth_credentials,
-        basicauth_credentials,
-        jwt_secrets,
-        hmacauth_credentials,
-        acls,
-        oauth2_credentials,
-    );
     put_memberships(&mut root, entities);
     emitter::emit(&Value::Object(root))
 }
@@ -51,33 +28,27 @@ pub fn to_yaml(value: &Value) -> String {
     emitter::emit(value)
 }
 
-fn put<T: Serialize>(root: &mut Map<String, Value>, collection: &str, entities: &[T]) {
-    if entities.is_empty() {
+fn put(root: &mut Map<String, Value>, collection: &str, records: Vec<Map<String, Value>>) {
+    if records.is_empty() {
         return;
     }
-    let references: Vec<&str> = entity_table()
-        .iter()
-        .filter(|entity| entity.collection == collection)
+    let references: Vec<&str> = entity_type(collection)
+        .into_iter()
         .flat_map(|entity| entity.references().map(|(field, _)| field))
         .collect();
-    let list = entities
-        .iter()
-        .filter_map(|entity| serde_json::to_value(entity).ok())
-        .map(|mut value| {
-            if let Value::Object(members) = &mut value {
-                members.retain(|_, value| !value.is_null());
-                for field in &references {
-                    if let Some(id) = members
-                        .get_mut(*field)
-                        .and_then(|reference| reference.get_mut("id"))
-                        .map(Value::take)
-                    {
-                        members.insert((*field).to_owned(), id);
-                    }
-                }
+    let list = records.into_iter().map(|mut record| {
+        record.retain(|_, value| !value.is_null());
+        for field in &references {
+            if let Some(id) = record
+                .get_mut(*field)
+                .and_then(|reference| reference.get_mut("id"))
+                .map(Value::take)
+            {
+                record.insert((*field).to_owned(), id);
             }
-            value
-        });
+        }
+        Value::Object(record)
+    });
     root.insert(collection.to_owned(), list.collect());
 }
 

@@ -20,7 +20,7 @@ const RANDOM_FIELDS: [(&str, &str); 6] = [
 ];
 
 /// Fills id, times and random secrets.
-pub(super) fn missing(entity: &EntityType, input: &mut Map<String, Value>, id: Uuid, now: f64) {
+pub fn missing(entity: &EntityType, input: &mut Map<String, Value>, id: Uuid, now: f64) {
     if is_unset(input, "id") {
         input.insert("id".to_owned(), Value::String(id.to_string()));
     }
@@ -85,7 +85,7 @@ fn random_text() -> String {
 
 /// Replaces the password by the SHA-1 of password and consumer id. A vault reference stays: its value is hashed when it
 /// is resolved.
-pub(super) fn hash_password(record: &mut Map<String, Value>) {
+pub fn hash_password(record: &mut Map<String, Value>) {
     let consumer = record
         .get("consumer")
         .and_then(|consumer| consumer.get("id"))

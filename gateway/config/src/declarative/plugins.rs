@@ -9,7 +9,7 @@ use tidegate_model::schema::{PathSegment, RecordSchema};
 mod names;
 
 /// What the loader asks about plugin kinds.
-pub trait PluginSchemas {
+pub trait PluginSchemas: Sync {
     /// The kind of that name, if this build has it and it is enabled.
     fn get(&self, name: &str) -> Option<PluginSchema>;
     /// What an entry of a filter is held against that is not there and need not be (`tidegate.failure_policy: open`).
@@ -61,7 +61,8 @@ impl PluginScopes {
         consumer_group: true,
     };
 
-    fn refused(self) -> impl Iterator<Item = &'static str> {
+    /// Names of the scopes that it does not accept.
+    pub fn refused(self) -> impl Iterator<Item = &'static str> {
         let all = [
             ("service", self.service),
             ("route", self.route),
@@ -82,18 +83,7 @@ pub(super) fn check(
     mut input: Map<String, Value>,
 ) -> Option<Map<String, Value>> {
     let has_config_source = share_config(cx, drafts, at, &mut input);
-    let schema = input
-        .get("name")
-        .and_then(Value::as_str)
-        .and_then(|name| cx.options.plugins.get(name))
-        .filter(|_| !names_module(&input))
-        .or_else(|| {
-            cx.options
-                .plugins
-                .absent_filter()
-                .filter(|_| may_be_absent(&input) || names_module(&input))
-        });
-    let Some(schema) = schema else {
+    let Some(schema) = schema_of_entry(cx.options.plugins, &input) else {
         if let Some(name) = input.get("name").and_then(Value::as_str).map(str::to_owned) {
             report_unknown(cx, drafts, at, &name);
         }
@@ -138,6 +128,17 @@ pub(super) fn check(
     let mut record = cx.check(drafts, at, entity.schema(), input)?;
     record.insert("config".to_owned(), Value::Object(config?));
     is_right.then_some(record)
+}
+
+/// What an entry of `plugins` is held against, or none when there is no such plugin.
+pub fn schema_of_entry(plugins: &dyn PluginSchemas, entry: &Map<String, Value>) -> Option<PluginSchema> {
+    let name = entry.get("name").and_then(Value::as_str);
+    name.and_then(|name| plugins.get(name))
+        .filter(|_| !names_module(entry))
+        .or_else(|| {
+            let absent = plugins.absent_filter();
+            absent.filter(|_| may_be_absent(entry) || names_module(entry))
+        })
 }
 
 /// Whether an entry names the module of its filter: what is installed under its name says nothing of its configuration.
@@ -208,23 +209,28 @@ fn check_protocols(
     input: &Map<String, Value>,
     allowed: &[&str],
 ) -> bool {
-    let Some(Value::Array(protocols)) = input.get("protocols") else {
-        return true;
-    };
-    let mut is_right = true;
-    for (index, protocol) in protocols.iter().enumerate() {
-        let is_known = tidegate_model::entities::Protocol::ALL
-            .iter()
-            .any(|known| protocol == known);
-        if is_known && !allowed.iter().any(|allowed| protocol == allowed) {
-            let mut path = drafts.field_path(at, "protocols");
-            path.push(PathSegment::Index(index));
-            let text = format!("expected one of: {}", allowed.join(", "));
-            cx.report.fault(Fault::new(path, text).of(drafts.place(at)));
-            is_right = false;
-        }
+    let refused = refused_protocols(input, allowed);
+    for (index, text) in &refused {
+        let mut path = drafts.field_path(at, "protocols");
+        path.push(PathSegment::Index(*index));
+        cx.report
+            .fault(Fault::new(path, text.clone()).of(drafts.place(at)));
     }
-    is_right
+    refused.is_empty()
+}
+
+/// Positions in `protocols` of those that a plugin cannot serve, with the text. Unknown ones are left to the table.
+#[must_use]
+pub fn refused_protocols(entry: &Map<String, Value>, allowed: &[&str]) -> Vec<(usize, String)> {
+    let protocols = entry.get("protocols").and_then(Value::as_array);
+    let protocols = protocols.into_iter().flatten().enumerate();
+    protocols
+        .filter(|(_, protocol)| {
+            let known = &tidegate_model::entities::Protocol::ALL;
+            known.iter().any(|known| protocol == known) && !allowed.iter().any(|allowed| protocol == allowed)
+        })
+        .map(|(index, _)| (index, format!("expected one of: {}", allowed.join(", "))))
+        .collect()
 }
 
 fn check_config(
@@ -281,7 +287,17 @@ fn config_violation(
     cx.report_violation(drafts, at, &record, violation);
 }
 
-const LUA_FIELD: &str = "custom_fields_by_lua";
+/// The field of a configuration that holds Lua.
+pub const LUA_FIELD: &str = "custom_fields_by_lua";
+
+/// Whether a configuration counts on Lua.
+#[must_use]
+pub fn has_lua_fields(config: &Map<String, Value>) -> bool {
+    match config.get(LUA_FIELD) {
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        _ => false,
+    }
+}
 
 /// Lua is not run here; silence would lose log fields that somebody counts on.
 fn refuse_lua_fields(
@@ -290,10 +306,7 @@ fn refuse_lua_fields(
     at: usize,
     config: &Map<String, Value>,
 ) -> bool {
-    let has_lua = match config.get(LUA_FIELD) {
-        Some(Value::Object(fields)) => !fields.is_empty(),
-        _ => false,
-    };
+    let has_lua = has_lua_fields(config);
     if has_lua {
         let mut path = drafts.field_path(at, "config");
         path.push(key(LUA_FIELD));

@@ -6,8 +6,9 @@ use super::{
     Sni, Target, Upstream, Vault,
 };
 use crate::ids::{ConsumerGroupId, ConsumerId};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// Every entity of a configuration: checked, defaults filled, references resolved to existing ids.
@@ -38,56 +39,118 @@ pub struct EntitySet {
     pub oauth2_credentials: Vec<OAuth2Credential>,
 }
 
-/// Does something with the list of a collection; nothing for a name that is none.
-macro_rules! in_collection {
-    ($set:expr, $collection:expr, $list:ident => $body:expr) => {
-        in_collection!(@ $set, $collection, $list => $body;
-            services, routes, consumers, consumer_groups, plugins, upstreams, targets, certificates, snis,
-            ca_certificates, vaults, keys, key_sets, filter_chains, keyauth_credentials, basicauth_credentials,
-            jwt_secrets, hmacauth_credentials, acls, oauth2_credentials)
-    };
-    (@ $set:expr, $collection:expr, $list:ident => $body:expr; $($name:ident),+) => {
-        match $collection {
-            $(stringify!($name) => { let $list = &mut $set.$name; Some($body) })+
-            _ => None,
-        }
+/// Calls a macro with the name of every collection, parents ahead of their children.
+macro_rules! for_each_collection {
+    ($call:ident) => {
+        $call!(
+            ca_certificates,
+            certificates,
+            snis,
+            services,
+            routes,
+            consumers,
+            consumer_groups,
+            plugins,
+            upstreams,
+            targets,
+            vaults,
+            key_sets,
+            keys,
+            filter_chains,
+            keyauth_credentials,
+            basicauth_credentials,
+            jwt_secrets,
+            hmacauth_credentials,
+            acls,
+            oauth2_credentials,
+        )
     };
 }
 
 impl EntitySet {
-    /// Adds a checked entity at the end of its collection. An unknown collection is passed over.
+    /// Adds a checked record to its collection; one of an unknown collection is left out.
     ///
     /// # Errors
-    /// When it is not of the collection's form; nothing is added then.
-    pub fn push(&mut self, collection: &str, entity: Value) -> Result<(), serde_json::Error> {
-        let pushed = in_collection!(self, collection, list => serde_json::from_value(entity).map(|entity| list.push(entity)));
-        pushed.unwrap_or(Ok(()))
+    /// When the record is not what the table of the collection makes of one.
+    pub fn push(&mut self, collection: &str, record: Map<String, Value>) -> Result<(), serde_json::Error> {
+        macro_rules! into {
+            ($($name:ident),+ $(,)?) => {
+                match collection {
+                    $(stringify!($name) => self.$name.push(serde_json::from_value(Value::Object(record))?),)+
+                    _ => {}
+                }
+            };
+        }
+        for_each_collection!(into);
+        Ok(())
     }
 
-    /// Puts a checked entity, given as JSON, in place of the one with its id, or among the others, which must be in order of their ids.
+    /// Puts a checked entity, given as JSON, in place of the one with its id, or among the others, which must be in
+    /// order of their ids.
     ///
     /// # Errors
     /// When the text is not of the collection's form; nothing changes then.
     pub fn put(&mut self, collection: &str, text: &str) -> Result<(), serde_json::Error> {
-        in_collection!(self, collection, list => put(list, text)).unwrap_or(Ok(()))
+        macro_rules! into {
+            ($($name:ident),+ $(,)?) => {
+                match collection {
+                    $(stringify!($name) => put(&mut self.$name, text),)+
+                    _ => Ok(()),
+                }
+            };
+        }
+        for_each_collection!(into)
     }
 
     /// Takes an entity out of a collection that is in order of ids.
     pub fn remove(&mut self, collection: &str, id: Uuid) {
-        in_collection!(self, collection, list => {
-            if let Ok(place) = place(list, id) {
-                list.remove(place);
-            }
-        });
+        macro_rules! from {
+            ($($name:ident),+ $(,)?) => {
+                match collection {
+                    $(stringify!($name) => remove(&mut self.$name, id),)+
+                    _ => {}
+                }
+            };
+        }
+        for_each_collection!(from);
     }
 
-    /// Every collection in order of ids, as [`EntitySet::put`] wants it.
-    pub fn sort(&mut self) {
-        for row in crate::entity_table::entity_table() {
-            in_collection!(self, row.collection, list => list.sort_by_key(Identified::uuid));
+    /// Where the entity with an id stands in its collection.
+    #[must_use]
+    pub fn position(&self, collection: &str, id: Uuid) -> Option<usize> {
+        macro_rules! within {
+            ($($name:ident),+ $(,)?) => {
+                match collection {
+                    $(stringify!($name) => self.$name.iter().position(|entity| entity.uuid() == id),)+
+                    _ => None,
+                }
+            };
         }
-        self.consumer_group_members.sort_unstable();
+        for_each_collection!(within)
     }
+
+    /// Every entity as a record with all fields of its table, by collection, parents ahead of their children.
+    #[must_use]
+    pub fn records(&self) -> Vec<(&'static str, Vec<Map<String, Value>>)> {
+        let mut all = Vec::new();
+        macro_rules! from {
+            ($($name:ident),+ $(,)?) => { $( all.push((stringify!($name), records(&self.$name))); )+ };
+        }
+        for_each_collection!(from);
+        all
+    }
+}
+
+fn records<T: Serialize>(entities: &[T]) -> Vec<Map<String, Value>> {
+    let values = entities
+        .iter()
+        .filter_map(|entity| serde_json::to_value(entity).ok());
+    values
+        .filter_map(|value| match value {
+            Value::Object(record) => Some(record),
+            _ => None,
+        })
+        .collect()
 }
 
 fn put<T: DeserializeOwned + Identified>(list: &mut Vec<T>, text: &str) -> Result<(), serde_json::Error> {
@@ -101,6 +164,12 @@ fn put<T: DeserializeOwned + Identified>(list: &mut Vec<T>, text: &str) -> Resul
         Err(place) => list.insert(place, entity),
     }
     Ok(())
+}
+
+fn remove<T: Identified>(list: &mut Vec<T>, id: Uuid) {
+    if let Ok(place) = place(list, id) {
+        list.remove(place);
+    }
 }
 
 fn place<T: Identified>(list: &[T], id: Uuid) -> Result<usize, usize> {
@@ -151,6 +220,24 @@ mod tests {
     use crate::entity_table::entity_table;
     use serde_json::json;
     use uuid::Uuid;
+
+    #[test]
+    fn records_go_in_and_come_out_again() {
+        let mut set = EntitySet::default();
+        let record = json!({"name": "g", "id": "00000000-0000-4000-8000-000000000001", "created_at": 1,
+            "updated_at": 2, "tags": ["a"]});
+        set.push("consumer_groups", record.as_object().cloned().unwrap())
+            .unwrap();
+        set.push("unheard_of", serde_json::Map::new()).unwrap();
+        assert!(set.push("services", serde_json::Map::new()).is_err());
+        let all = set.records();
+        let filled: Vec<_> = all.iter().filter(|(_, records)| !records.is_empty()).collect();
+        assert_eq!(filled.len(), 1);
+        assert_eq!(json!(filled[0]), json!(["consumer_groups", [record]]));
+        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        let table: Vec<_> = entity_table().iter().map(|entity| entity.collection).collect();
+        assert_eq!(names, table);
+    }
 
     fn consumer(id: u128, name: &str) -> String {
         json!({ "id": Uuid::from_u128(id), "username": name }).to_string()

@@ -1,6 +1,7 @@
 //! Tables as JSON, in the shape of Kong's `/schemas/{entity}`.
 
-use super::{Condition, EntityCheck, Field, Kind, RecordSchema, Rule, Shape, Shorthand};
+use super::process::is_about_plugin;
+use super::{Condition, EntityCheck, Field, Kind, RecordSchema, Rule, Shape};
 use serde_json::{Map, Value, json};
 
 impl RecordSchema {
@@ -13,6 +14,47 @@ impl RecordSchema {
         Value::Object(table)
     }
 
+    /// The table of a plugin's configuration, inside of what the plugin's entry may hold: scopes that it refuses, and
+    /// its protocols. `any` stands for a configuration that may be anything.
+    #[must_use]
+    pub fn describe_plugin(
+        &self,
+        refused: &[(&str, &str)],
+        protocols: (&[&str], &[&str]),
+        any: bool,
+    ) -> Value {
+        let (allowed, default) = protocols;
+        let mut fields: Vec<Value> = refused
+            .iter()
+            .map(|(scope, collection)| json!({ *scope: {"type": "foreign", "reference": collection, "eq": null} }))
+            .collect();
+        fields.push(json!({ "protocols": {
+            "type": "set",
+            "required": true,
+            "default": default,
+            "elements": {"type": "string", "one_of": allowed},
+        } }));
+        let (about_plugin, own): (Vec<_>, Vec<_>) =
+            self.checks.iter().partition(|check| is_about_plugin(check));
+        let mut config = Map::from_iter([(
+            "type".to_owned(),
+            Value::from(if any { "json" } else { "record" }),
+        )]);
+        if !any {
+            config.insert("required".to_owned(), Value::Bool(true));
+            config.extend(self.describe_fields());
+            if !own.is_empty() {
+                config.insert(
+                    "entity_checks".to_owned(),
+                    own.into_iter().map(describe_check).collect(),
+                );
+            }
+        }
+        fields.push(json!({ "config": config }));
+        let checks: Vec<Value> = about_plugin.into_iter().map(describe_check).collect();
+        json!({ "fields": fields, "entity_checks": checks })
+    }
+
     fn describe_fields(&self) -> Map<String, Value> {
         let mut table = Map::new();
         let fields = self
@@ -20,12 +62,15 @@ impl RecordSchema {
             .iter()
             .map(|field| named(field.name, describe_field(field)));
         table.insert("fields".to_owned(), Value::Array(fields.collect()));
-        if !self.shorthands.is_empty() {
-            let shorthands = self
-                .shorthands
-                .iter()
-                .map(|Shorthand { name, kind, .. }| named(name, describe_kind(kind)));
-            table.insert("shorthand_fields".to_owned(), Value::Array(shorthands.collect()));
+        // Old names of fields show, as their values do; others only shorten what is written.
+        let old_names = self.shorthands.iter().filter_map(|shorthand| {
+            let mut described = describe_kind(&shorthand.kind);
+            described.insert("deprecation".to_owned(), replacement(shorthand.shows?));
+            Some(named(shorthand.name, described))
+        });
+        let old_names: Vec<Value> = old_names.collect();
+        if !old_names.is_empty() {
+            table.insert("shorthand_fields".to_owned(), Value::Array(old_names));
         }
         table
     }
@@ -44,8 +89,10 @@ fn describe_field(field: &Field) -> Map<String, Value> {
         described.insert("default".to_owned(), default.clone());
     }
     // Secrets carry Kong's word for them, which masks them in Kong's own tools.
+    let is_automatic = is_automatic(field);
     let flags = [
-        ("required", field.required),
+        ("auto", is_automatic),
+        ("required", field.required && !is_automatic),
         ("unique", field.unique),
         ("referenceable", field.referenceable),
         ("encrypted", field.secret),
@@ -53,10 +100,24 @@ fn describe_field(field: &Field) -> Map<String, Value> {
     for (flag, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
         described.insert(flag.to_owned(), Value::Bool(true));
     }
+    if is_automatic && field.name != "id" {
+        described.insert("timestamp".to_owned(), Value::Bool(true));
+    }
     if field.cascade {
         described.insert("on_delete".to_owned(), Value::from("cascade"));
     }
     described
+}
+
+/// Given by the gateway when it is left out.
+fn is_automatic(field: &Field) -> bool {
+    let is_id = || field.kind.rules.iter().any(|rule| matches!(rule, Rule::Uuid));
+    matches!(field.name, "created_at" | "updated_at") || (field.name == "id" && is_id())
+}
+
+fn replacement(path: &str) -> Value {
+    let steps: Vec<&str> = path.split('.').collect();
+    json!({ "replaced_with": [{ "path": steps }] })
 }
 
 fn describe_kind(kind: &Kind) -> Map<String, Value> {
@@ -95,15 +156,17 @@ fn describe_kind(kind: &Kind) -> Map<String, Value> {
         }
         _ => {}
     }
-    for rule in &kind.rules {
-        let (name, value) = describe_rule(rule);
-        described.insert(name.to_owned(), value);
-    }
+    described.extend(
+        kind.rules
+            .iter()
+            .filter_map(describe_rule)
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     described
 }
 
-fn describe_rule(rule: &Rule) -> (&'static str, Value) {
-    match rule {
+fn describe_rule(rule: &Rule) -> Option<(&'static str, Value)> {
+    Some(match rule {
         Rule::Between(low, high) => ("between", json!([low, high])),
         Rule::GreaterThan(low) => ("gt", json!(low)),
         Rule::OneOf(values) => ("one_of", json!(values)),
@@ -118,8 +181,9 @@ fn describe_rule(rule: &Rule) -> (&'static str, Value) {
         Rule::Uuid => ("uuid", Value::Bool(true)),
         Rule::Referenceable => ("referenceable", Value::Bool(true)),
         Rule::Custom("timestamp", _) => ("timestamp", Value::Bool(true)),
-        Rule::Custom(name, _) => ("custom_validator", json!(name)),
-    }
+        // Kong's tables do not show what only code can say.
+        Rule::Custom(..) => return None,
+    })
 }
 
 fn describe_check(check: &EntityCheck) -> Value {
@@ -184,7 +248,12 @@ mod tests {
         );
         assert_eq!(field(&table, "client_certificate")["reference"], "certificates");
         assert_eq!(field(&table, "id")["uuid"], true);
-        assert_eq!(table["shorthand_fields"][0]["url"]["type"], "string");
+        assert_eq!(field(&table, "id")["auto"], true);
+        assert_eq!(
+            table.get("shorthand_fields"),
+            None,
+            "`url` only shortens what is written"
+        );
         assert_eq!(
             table["entity_checks"][0]["conditional"]["then_match"],
             json!({"eq": null})

@@ -13,6 +13,7 @@ pub(super) mod checks;
 pub(crate) mod pem;
 mod relations;
 mod rules;
+mod update;
 mod values;
 
 #[cfg(test)]
@@ -88,9 +89,12 @@ enum Level {
     Record,
     /// The caller, later, seen from the plugin.
     Config,
+    /// The record itself; what was sent of it is merged in already.
+    Merged,
 }
 
-fn is_about_plugin(check: &EntityCheck) -> bool {
+/// Whether a check of a configuration is one of the plugin's entry: it names fields as `config.x`.
+pub(super) fn is_about_plugin(check: &EntityCheck) -> bool {
     check.fields().iter().any(|name| {
         name.strip_prefix(CONFIG)
             .is_some_and(|rest| rest.starts_with('.'))
@@ -106,6 +110,9 @@ fn record(
 ) -> Map<String, Value> {
     let start = found.len();
     let mut input = Cow::Borrowed(input);
+    if level != Level::Merged {
+        transform(schema, Moment::AsSent, context, &mut input);
+    }
     transform(schema, Moment::BeforeDefaults, context, &mut input);
     let shorthand_failed = expand_shorthands(schema, &mut input, context, found);
 
@@ -138,7 +145,7 @@ fn record(
         for check in schema
             .checks
             .iter()
-            .filter(|check| level == Level::Record || !is_about_plugin(check))
+            .filter(|check| level != Level::Config || !is_about_plugin(check))
         {
             relations::run(check, Some(schema), &output, context, found, start);
         }

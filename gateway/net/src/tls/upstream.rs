@@ -85,7 +85,9 @@ impl UpstreamTls {
         self.id
     }
 
-    pub(crate) const fn config(&self) -> &Arc<ClientConfig> {
+    /// The settings as rustls takes them.
+    #[must_use]
+    pub const fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }
 }

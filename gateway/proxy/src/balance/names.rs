@@ -50,14 +50,15 @@ pub async fn renew(resolver: &Dns, upstream: &Upstream) {
 }
 
 async fn resolve(resolver: &Dns, upstream: &Upstream, name: NamedTarget) {
-    let answer = match resolver.resolve(&name.host).await {
+    let (outcome, learned) = resolver.resolve_dated(&name.host).await;
+    let answer = match outcome {
         Ok(addresses) => Ok(records(&addresses)),
         Err(DnsError::NotFound) => Err(DnsFault::NotFound),
         Err(DnsError::Other(reason)) => Err(DnsFault::Servers(reason)),
     };
     let fault = answer.as_ref().err().cloned();
     // A name that stays broken is told of once.
-    if upstream.resolved(name.target, answer)
+    if upstream.resolved(name.target, answer, learned)
         && let Some(fault) = fault
     {
         tracing::warn!(upstream = %upstream.spec().name, target = %name.host, %fault, "target cannot be resolved");

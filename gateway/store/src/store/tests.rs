@@ -54,7 +54,8 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so() {
         assert!(Instant::now() < deadline, "not within 20 s: {what}");
-        std::thread::yield_now();
+        // Lets others have the processor.
+        std::thread::park_timeout(Duration::from_millis(2));
     }
 }
 

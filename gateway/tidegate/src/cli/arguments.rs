@@ -38,6 +38,8 @@ pub(super) enum Command {
     Version,
     /// Show settings
     Config(ConfigArguments),
+    /// Prepare PostgreSQL for the setting `database = postgres`
+    Migrations(MigrationsArguments),
     /// Write Wasm filters: a new project, build, inspect, try and measure
     Filter(FilterArguments),
 }
@@ -91,6 +93,36 @@ pub(super) struct RunningArguments {
     /// Working directory of the running gateway (the setting `prefix`)
     #[arg(short = 'p', long, value_name = "FOLDER")]
     pub(super) prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MigrationsArguments {
+    #[command(subcommand)]
+    pub(super) command: MigrationsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MigrationsCommand {
+    /// Make the tables in a database that has none of Tidegate
+    Bootstrap(SettingsArguments),
+    /// Begin the steps of this release; nodes of the release before go on
+    Up(SettingsArguments),
+    /// Finish the steps that were begun, once every node runs this release
+    Finish(SettingsArguments),
+    /// Show which steps are done and which are not; exits with 1 when something is to be done
+    List(SettingsArguments),
+    /// Delete Tidegate's tables and all entities in them
+    Reset(ResetArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResetArguments {
+    #[command(flatten)]
+    pub(super) settings: SettingsArguments,
+
+    /// Do it without being asked once more
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

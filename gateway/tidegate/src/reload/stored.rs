@@ -3,14 +3,12 @@
 use super::Reloader;
 use crate::compile_thread::Retired;
 use crate::live_entities::LiveEntities;
-use anyhow::{Context, Result};
 use parking_lot::Mutex;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use tidegate_admin::AdminApi;
 use tidegate_model::entities::EntitySet;
-use tidegate_store::{Conflict, MEMBERSHIPS, Store, Transaction, membership_id};
+use tidegate_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -22,6 +20,7 @@ pub(crate) struct Stored {
     applied: watch::Sender<u64>,
     is_waiting: AtomicBool,
     runtime: Handle,
+    api: OnceLock<Weak<AdminApi>>,
 }
 
 impl Stored {
@@ -33,6 +32,7 @@ impl Stored {
             live: Mutex::new(live),
             is_waiting: AtomicBool::new(false),
             runtime,
+            api: OnceLock::new(),
         }
     }
 
@@ -47,28 +47,38 @@ impl Stored {
         );
     }
 
+    /// The Admin API that shows the store, once it is there.
+    pub(crate) fn shown_by(&self, api: &Arc<AdminApi>) {
+        drop(self.api.set(Arc::downgrade(api)));
+    }
+
+    /// Hash of the declarative configuration in service, as Kong shows it.
+    pub(crate) fn configuration_hash(&self) -> Option<String> {
+        let api = self.api.get()?.upgrade()?;
+        Some(api.configuration_hash())
+    }
+
     /// Puts the entities of a file into the store in place of what is there. They serve already.
-    pub(super) fn mirror(&self, entities: &Arc<EntitySet>) -> Result<()> {
+    pub(super) fn mirror(&self, written: &Arc<EntitySet>, content_hash: &str) {
+        let Some(api) = self.api.get().and_then(Weak::upgrade) else {
+            return;
+        };
         let mut live = self.live.lock();
-        let records = Arc::new(records(entities));
-        let written = self.store.transact(move |transaction| {
-            transaction.clear();
-            records
-                .iter()
-                .try_for_each(|(collection, record)| put(transaction, collection, record))
-        });
-        let committed = self
+        match self
             .runtime
-            .block_on(written)
-            .context("the Admin API cannot show the configuration")?;
-        *live = LiveEntities::read(&self.store);
-        // What came in after it does not serve yet.
-        if live.version() == committed.version {
-            self.applied.send_replace(committed.version);
-        } else {
-            *live = LiveEntities::default();
+            .block_on(api.mirror(Arc::clone(written), content_hash))
+        {
+            Ok(version) => {
+                *live = LiveEntities::read(&self.store);
+                if live.version() == version {
+                    self.applied.send_replace(version);
+                } else {
+                    // What came in after it does not serve yet.
+                    *live = LiveEntities::default();
+                }
+            }
+            Err(error) => tracing::error!(error, "the Admin API cannot show the configuration"),
         }
-        Ok(())
     }
 }
 
@@ -87,7 +97,8 @@ impl Reloader {
         let (done, shown) = oneshot::channel();
         let reloader = Arc::clone(self);
         self.thread.post(move |_| {
-            reloader.mirror(&written);
+            let hash = reloader.state().content_hash;
+            reloader.stored.mirror(&written, &hash);
             let _ = done.send(());
         });
         drop(shown.await);
@@ -136,61 +147,4 @@ impl Reloader {
             Err(error) => self.refuse(&error),
         }
     }
-}
-
-type Record = (&'static str, Map<String, Value>);
-
-/// Every entity as the store keeps it, parents ahead of their children.
-fn records(entities: &EntitySet) -> Vec<Record> {
-    let mut records = Vec::new();
-    macro_rules! collect {
-        ($($name:ident),+ $(,)?) => { $( add(&mut records, stringify!($name), &entities.$name); )+ };
-    }
-    collect!(
-        ca_certificates,
-        certificates,
-        snis,
-        services,
-        routes,
-        consumers,
-        consumer_groups,
-        plugins,
-        upstreams,
-        targets,
-        vaults,
-        key_sets,
-        keys,
-        filter_chains,
-        keyauth_credentials,
-        basicauth_credentials,
-        jwt_secrets,
-        hmacauth_credentials,
-        acls,
-        oauth2_credentials,
-    );
-    for (group, consumer) in &entities.consumer_group_members {
-        let membership = json!({
-            "id": membership_id(consumer.0, group.0),
-            "consumer": { "id": consumer },
-            "consumer_group": { "id": group },
-        });
-        add(&mut records, MEMBERSHIPS, &[membership]);
-    }
-    records
-}
-
-fn add(records: &mut Vec<Record>, collection: &'static str, entities: &[impl Serialize]) {
-    let values = entities.iter().map(serde_json::to_value);
-    records.extend(values.filter_map(|value| match value {
-        Ok(Value::Object(record)) => Some((collection, record)),
-        _ => None,
-    }));
-}
-
-fn put(
-    transaction: &mut Transaction<'_>,
-    collection: &'static str,
-    record: &Map<String, Value>,
-) -> Result<(), Conflict> {
-    transaction.insert(collection, record).map(drop)
 }

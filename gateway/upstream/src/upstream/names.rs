@@ -4,6 +4,7 @@ use crate::spec::{TargetSpec, UpstreamSpec};
 use crate::upstream::Upstream;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 use tidegate_model::address::Address;
 use tidegate_model::ids::TargetId;
 
@@ -70,6 +71,8 @@ struct Known {
     port: u16,
     addresses: Vec<ResolvedAddress>,
     fault: Option<DnsFault>,
+    /// When the addresses were; `None`: the servers never said anything.
+    learned: Option<Instant>,
 }
 
 impl Known {
@@ -108,8 +111,13 @@ impl Names {
         Self(kept.collect())
     }
 
-    /// Takes an answer in. Whether addresses changed, or the name is new.
-    fn learn(&mut self, target: &TargetSpec, answer: Result<Vec<ResolvedAddress>, DnsFault>) -> bool {
+    /// Takes an answer in that somebody was given at `learned`. Whether addresses changed, or the name is new.
+    fn learn(
+        &mut self,
+        target: &TargetSpec,
+        answer: Result<Vec<ResolvedAddress>, DnsFault>,
+        learned: Instant,
+    ) -> bool {
         let (addresses, fault) = match answer {
             Ok(mut addresses) => {
                 addresses.sort_by_key(|address| {
@@ -123,16 +131,22 @@ impl Names {
             // Servers that fail say nothing about the addresses that were good a moment ago.
             Err(fault) => (None, Some(fault)),
         };
+        let learned = addresses.is_some().then_some(learned);
         let Some(known) = self.0.iter_mut().find(|known| known.is_of(target)) else {
             self.0.push(Known {
                 host: Arc::clone(&target.host),
                 port: target.port,
                 addresses: addresses.unwrap_or_default(),
                 fault,
+                learned,
             });
             return true;
         };
+        if learned.is_some() && learned < known.learned {
+            return false;
+        }
         known.fault = fault;
+        known.learned = learned.or(known.learned);
         match addresses {
             Some(addresses) if addresses != known.addresses => {
                 known.addresses = addresses;
@@ -168,14 +182,20 @@ impl Upstream {
     }
 
     /// Takes the answer for a target in. Addresses that stay keep their state. When the servers failed, what they said
-    /// before still holds; when they said that there is no such name, the target has no addresses. Returns whether
+    /// before still holds; when they said that there is no such name, the target has no addresses. Several resolvers
+    /// hand their answers on, so one that was `learned` before the one that is known says nothing. Returns whether
     /// anything is different now.
-    pub fn resolved(&self, target: TargetId, answer: Result<Vec<ResolvedAddress>, DnsFault>) -> bool {
+    pub fn resolved(
+        &self,
+        target: TargetId,
+        answer: Result<Vec<ResolvedAddress>, DnsFault>,
+        learned: Instant,
+    ) -> bool {
         let Some(target) = self.spec().targets.iter().find(|known| known.id == target) else {
             return false;
         };
         let mut names = self.names.lock();
-        let has_changed = names.learn(target, answer);
+        let has_changed = names.learn(target, answer, learned);
         if has_changed {
             self.rebuild(&names);
         }

@@ -138,7 +138,7 @@ fn defaults_are_kongs() {
             "host": null, "port": 6379, "timeout": 2000, "username": null, "password": null, "database": 0, "ssl": false,
             "ssl_verify": false, "server_name": null,
         },
-        "error_code": 429, "error_message": "API rate limit exceeded", "sync_rate": -1, "algorithm": "fixed-window",
+        "error_code": 429, "error_message": "API rate limit exceeded", "sync_rate": -1,
     });
     assert_eq!(Value::Object(processed.value), wanted);
 }

@@ -103,6 +103,53 @@ async fn a_target_that_goes_down_gets_no_traffic_after_one_interval_and_comes_ba
     assert!(log.contains("target is back in use"), "{log}");
 }
 
+/// How often the target went out of use and came back, as the metrics have it; panics when they do not have it.
+async fn events(gateway: &Gateway, target: SocketAddr) -> [u64; 2] {
+    let page = gateway.status_page("/metrics").await.text();
+    ["unhealthy", "healthy"].map(|event| {
+        let labels =
+            format!("{{upstream=\"pool\",target=\"{target}\",address=\"{target}\",event=\"{event}\"}}");
+        let sample = format!("tidegate_upstream_target_health_events_total{labels} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&sample));
+        value.unwrap_or_else(|| panic!("no {sample}")).parse().unwrap()
+    })
+}
+
+async fn count_becomes(gateway: &Gateway, target: SocketAddr, wanted: [u64; 2]) {
+    eventually(
+        &format!("{target} turned {wanted:?} times"),
+        PATIENCE,
+        async || (events(gateway, target).await == wanted).then_some(()),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn every_turn_of_a_target_is_counted_and_the_count_outlives_a_reload() {
+    let (one, other) = (Faulty::sound().await, Faulty::sound().await);
+    let targets = [one.address(), other.address()];
+    let gateway = gateway(pool(&targets, "http_path: /up")).start().await;
+    assert_eq!(events(&gateway, one.address()).await, [0, 0]);
+    for turns in 1..=2 {
+        one.breaks(Fault::Status(500)).await;
+        becomes(&gateway, one.address(), "UNHEALTHY").await;
+        count_becomes(&gateway, one.address(), [turns, turns - 1]).await;
+        one.is_mended().await;
+        becomes(&gateway, one.address(), "HEALTHY").await;
+        count_becomes(&gateway, one.address(), [turns, turns]).await;
+    }
+    assert_eq!(
+        gateway.reload(pool(&targets, "http_path: /")).await,
+        Reload::Accepted
+    );
+    assert_eq!(events(&gateway, one.address()).await, [2, 2]);
+    assert_eq!(events(&gateway, other.address()).await, [0, 0]);
+    let unchecked = pool(&targets, "").replace(&format!("interval: {INTERVAL}"), "interval: 0");
+    assert_eq!(gateway.reload(unchecked).await, Reload::Accepted);
+    let page = gateway.status_page("/metrics").await.text();
+    assert!(!page.contains("health_events_total{"), "nothing judges them");
+}
+
 #[tokio::test]
 async fn every_fault_that_a_client_would_suffer_from_is_found_by_a_probe() {
     let gateway_of =

@@ -1,17 +1,12 @@
 //! Backends that are processes: killed, stopped and started again under load.
 
-use parking_lot::Mutex;
+use crate::load::{CLIENTS, Load};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tidegate_tests::wait::PATIENCE;
-use tidegate_tests::{Gateway, RawClient, Request, binary, eventually, ports};
+use tidegate_tests::{Gateway, Request, binary, eventually, ports};
 use tokio::net::TcpStream;
-
-/// Clients at a time.
-const CLIENTS: usize = 8;
 
 /// An echo server as a process of its own; killed when dropped.
 struct Process {
@@ -55,62 +50,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Clients that send the same request again and again.
-struct Load {
-    is_over: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-    failed: Arc<Mutex<Vec<u16>>>,
-    clients: tokio::task::JoinSet<()>,
-}
-
-impl Load {
-    fn start(proxy: SocketAddr, request: &Request) -> Self {
-        let mut load = Self {
-            is_over: Arc::default(),
-            answered: Arc::default(),
-            failed: Arc::default(),
-            clients: tokio::task::JoinSet::new(),
-        };
-        for _ in 0..CLIENTS {
-            let (is_over, answered, failed) = (
-                Arc::clone(&load.is_over),
-                Arc::clone(&load.answered),
-                Arc::clone(&load.failed),
-            );
-            let request = request.clone();
-            load.clients.spawn(async move {
-                let mut client = RawClient::connect(proxy).await;
-                while !is_over.load(SeqCst) {
-                    let status = client.call(&request).await.status;
-                    if status != 200 {
-                        failed.lock().push(status);
-                    }
-                    answered.fetch_add(1, SeqCst);
-                }
-            });
-        }
-        load
-    }
-
-    /// Waits until so many more were answered.
-    async fn goes_on(&self, count: usize) {
-        let before = self.answered.load(SeqCst);
-        eventually("the clients are answered", PATIENCE, async || {
-            (self.answered.load(SeqCst) >= before + count).then_some(())
-        })
-        .await;
-    }
-
-    /// Ends it; gives the statuses of requests that failed.
-    async fn end(mut self) -> Vec<u16> {
-        self.is_over.store(true, SeqCst);
-        while let Some(ended) = self.clients.join_next().await {
-            ended.unwrap();
-        }
-        std::mem::take(&mut *self.failed.lock())
     }
 }
 

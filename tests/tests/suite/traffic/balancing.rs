@@ -1,77 +1,17 @@
 //! Services whose host is an Upstream: shares, hashing, cookies, health, changes (kong-core F.2 to F.4, F.7).
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use crate::pool::{
+    PASSIVE, are_drawn_by, backends, config, counts, equal, gets, hold, plain, shares, target,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 use tidegate_tests::dns_server::{DnsServer, Record, Reply, Type};
 use tidegate_tests::gateway::Reload;
 use tidegate_tests::ports::refusing_address;
 use tidegate_tests::wait::PATIENCE;
 use tidegate_tests::{Answer, Gateway, RawClient, Request, Upstream, eventually};
-
-/// Backends that say their number.
-async fn backends(count: usize) -> Vec<Upstream> {
-    let mut backends = Vec::new();
-    for number in 0..count {
-        backends.push(Upstream::serving(move |_| Answer::ok(format!("{number}"))).await);
-    }
-    backends
-}
-
-fn target(backend: &Upstream, weight: u16) -> (String, u16) {
-    (format!("127.0.0.1:{}", backend.port()), weight)
-}
-
-fn equal(backends: &[Upstream]) -> Vec<(String, u16)> {
-    backends.iter().map(|backend| target(backend, 100)).collect()
-}
-
-/// One service on an upstream; `fields` are members of the upstream, `service` of the service.
-fn config(fields: &str, service: &str, route: &str, targets: &[(String, u16)]) -> String {
-    let mut text = format!(
-        "_format_version: \"3.0\"\nservices:\n- {{name: s, host: up, port: 1, {service} routes: [{{name: r, {route}}}]}}\n\
-         upstreams:\n- name: up\n  {}\n  targets: [",
-        fields.replace('\n', "\n  ")
-    );
-    for (address, weight) in targets {
-        let _ = write!(text, "{{target: \"{address}\", weight: {weight}}}, ");
-    }
-    text.push_str("]\n");
-    text
-}
-
-fn plain(fields: &str, targets: &[(String, u16)]) -> String {
-    config(fields, "", "paths: [/]", targets)
-}
-
-/// How often each backend answers; statuses other than 200 by their number.
-async fn counts(gateway: &Gateway, requests: impl IntoIterator<Item = Request>) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for request in requests {
-        let response = gateway.call(&request).await;
-        let key = if response.status == 200 {
-            response.text()
-        } else {
-            response.status.to_string()
-        };
-        *counts.entry(key).or_default() += 1;
-    }
-    counts
-}
-
-fn gets(count: usize) -> impl Iterator<Item = Request> {
-    (0..count).map(|_| Request::get("/"))
-}
-
-fn shares(counts: &BTreeMap<String, usize>) -> Vec<(&str, usize)> {
-    counts.iter().map(|(key, count)| (key.as_str(), *count)).collect()
-}
-
-/// Passive checks: one connection failure or two statuses 500, and a target is out.
-const PASSIVE: &str = "healthchecks: {passive: {healthy: {successes: 1}, \
-                       unhealthy: {http_statuses: [500], http_failures: 2, tcp_failures: 1, timeouts: 1}}}";
 
 #[tokio::test]
 async fn requests_are_shared_out_by_weight_exactly() {
@@ -279,6 +219,43 @@ async fn least_connections_avoids_a_target_that_is_held_up() {
     for _ in 0..20 {
         assert_eq!(gateway.get("/").await.text(), "0");
     }
+}
+
+#[tokio::test]
+async fn idle_targets_are_equal_to_least_connections_whatever_their_order() {
+    let backends = backends(3).await;
+    let gateway = Gateway::start(plain("algorithm: least-connections", &equal(&backends))).await;
+    let counts = counts(&gateway, gets(300)).await;
+    let counts: Vec<usize> = counts.into_values().collect();
+    assert!(are_drawn_by(&[1.0, 1.0, 1.0], &counts), "{counts:?}");
+}
+
+#[tokio::test]
+async fn least_connections_fills_targets_by_their_weights() {
+    let silent = [
+        Upstream::serving(|_| Answer::never()).await,
+        Upstream::serving(|_| Answer::never()).await,
+    ];
+    let targets = [target(&silent[0], 100), target(&silent[1], 300)];
+    let gateway = Gateway::start(plain("algorithm: least-connections", &targets)).await;
+    let held = hold(&gateway, "/", 16).await;
+    eventually("all have arrived", PATIENCE, async || {
+        let counts = silent.each_ref().map(|backend| backend.requests().len());
+        (counts == [4, 12]).then_some(())
+    })
+    .await;
+    drop(held);
+}
+
+#[tokio::test]
+async fn latency_leaves_a_slow_target_alone_once_it_is_known() {
+    let mut all = backends(2).await;
+    let pause = Duration::from_millis(200);
+    all.push(Upstream::serving(move |_| Answer::after(pause, Answer::ok("slow"))).await);
+    let gateway = Gateway::start(plain("algorithm: latency", &equal(&all))).await;
+    let counts = counts(&gateway, gets(120)).await;
+    assert!(counts["slow"] <= 6, "{counts:?}");
+    assert!(counts["0"] >= 20 && counts["1"] >= 20, "{counts:?}");
 }
 
 #[tokio::test]

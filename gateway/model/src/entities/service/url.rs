@@ -9,6 +9,7 @@ pub(super) fn shorthand() -> Shorthand {
         kind: string().into_kind(),
         expand,
         overrides: true,
+        shows: None,
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn algorithm_follows_hash_on() -> Transform {
     }
     Transform {
         name: "algorithm_follows_hash_on",
-        moment: Moment::BeforeDefaults,
+        moment: Moment::AsSent,
         apply,
     }
 }

@@ -186,7 +186,7 @@ pub(crate) fn target(value: &Value) -> Checked {
     }
     let holds = HostPort::parse(target).is_ok();
     ensure(holds, || {
-        format!("Invalid target ('{target}'); not a valid hostname or ip address")
+        "Invalid target; not a valid hostname or ip address".to_owned()
     })
 }
 

@@ -67,11 +67,11 @@ record! {
         pub free: Option<Value> = any(),
     }
     shorthands [
-        Shorthand { name: "host_and_port", kind: string().into_kind(), overrides: true, expand: |value| {
+        Shorthand { name: "host_and_port", kind: string().into_kind(), overrides: true, shows: None, expand: |value| {
             let (host, port) = value.as_str().and_then(|text| text.split_once(':')).ok_or("expected host:port")?;
             Ok(vec![("inner.host", host.into()), ("inner.port", port.parse::<u64>().ok().into())])
         } },
-        Shorthand { name: "old_port", kind: integer().into_kind(), overrides: false, expand: |value| {
+        Shorthand { name: "old_port", kind: integer().into_kind(), overrides: false, shows: Some("inner.port"), expand: |value| {
             Ok(vec![("inner.port", value.clone())])
         } },
     ]

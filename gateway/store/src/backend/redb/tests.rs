@@ -98,6 +98,29 @@ fn files_that_cannot_be_used_are_refused_with_what_to_do() {
     );
 }
 
+#[test]
+fn of_many_that_create_the_file_at_once_one_has_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for round in 0..20 {
+        let path = folder.path().join(format!("{round}.redb"));
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let open = || RedbBackend::open(&path);
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            all.into_iter().map(|one| one.join().expect("a thread")).collect()
+        });
+        let kinds: Vec<_> = opened
+            .iter()
+            .filter_map(|one| one.as_ref().err().map(|fault| fault.kind))
+            .collect();
+        assert_eq!(kinds, [FaultKind::InUse; 3]);
+        let owner = opened.into_iter().find_map(Result::ok).expect("one has it");
+        insert(&open(owner), 1, "one").expect("an insert");
+        assert_eq!(reopen(&path).catalog().len("services"), 1);
+    }
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 20, "drafts are gone");
+}
+
 /// Starts one of the tests below, which do nothing unless a child is asked for.
 fn child(test: &str, path: &Path, limit: Option<u64>) -> Child {
     let program = std::env::current_exe().expect("this program");

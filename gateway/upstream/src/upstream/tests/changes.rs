@@ -17,8 +17,34 @@ fn addresses(up: &Upstream) -> Vec<(String, u32)> {
 }
 
 fn resolve(up: &Upstream, answer: Result<Vec<ResolvedAddress>, DnsFault>) {
+    resolve_at(up, answer, Instant::now());
+}
+
+fn resolve_at(up: &Upstream, answer: Result<Vec<ResolvedAddress>, DnsFault>, learned: Instant) {
     let name = up.names().next().unwrap();
-    up.resolved(name.target, answer);
+    up.resolved(name.target, answer, learned);
+}
+
+#[test]
+fn an_answer_that_is_older_than_what_is_known_says_nothing() {
+    let up = upstream(&json!({}), &[("a.test:80", 100)]);
+    let (then, now) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+    let failed = || Err(DnsFault::Servers(Arc::from("refused")));
+    let found = |last| Ok(vec![ResolvedAddress::plain(ip(last))]);
+    let is_at = |last: u8| assert_eq!(addresses(&up), [(format!("10.0.0.{last}:80"), 100)]);
+    resolve_at(&up, failed(), now);
+    resolve_at(&up, found(1), then);
+    is_at(1);
+    resolve_at(&up, found(2), now);
+    for older in [found(1), Err(DnsFault::NotFound)] {
+        resolve_at(&up, older, then);
+        is_at(2);
+    }
+    resolve_at(&up, failed(), now + Duration::from_secs(1));
+    resolve_at(&up, found(3), now);
+    is_at(3);
+    resolve_at(&up, Err(DnsFault::NotFound), now + Duration::from_secs(1));
+    assert!(addresses(&up).is_empty());
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! The Admin API on its listeners. It also answers what the status listener answers and Kong's own API does not have.
+
+mod audit;
+mod node;
+mod plugins;
+
+pub(crate) use node::GatewayNode;
+
+use crate::control_listener::{self, Answer, ControlListener};
+use crate::entity_store;
+use crate::status::StatusAnswers;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_admin::{AdminApi, AdminToken, Mode, Options};
+use tidegate_config::settings::Settings;
+use tidegate_config::settings::values::Database;
+use tidegate_store::Store;
+use tidegate_telemetry::line_writer::LineWriter;
+
+/// Longest wait for the body of a request.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The Admin API under these settings.
+pub(crate) fn api(
+    settings: &Settings,
+    store: Store,
+    node: Arc<GatewayNode>,
+    lines: &Arc<LineWriter>,
+) -> Arc<AdminApi> {
+    let mode = match entity_store::kind(settings) {
+        Database::Off | Database::Auto => Mode::Declarative,
+        Database::Embedded | Database::Postgres => Mode::Database,
+    };
+    let admin = &settings.admin;
+    let options = Options {
+        context: crate::configuration::model_context(settings),
+        limits: crate::configuration::declarative_limits(settings),
+        max_body: admin.admin_client_max_body_size,
+        origins: admin.admin_gui_url.clone(),
+        token: admin
+            .admin_token
+            .as_ref()
+            .map(|token| AdminToken::new(token.expose())),
+        audit: audit::log(settings, lines),
+        ..Options::new(mode)
+    };
+    Arc::new(AdminApi::new(store, node, options))
+}
+
+/// Serves every listener of the Admin API on the current runtime.
+pub(crate) fn serve(
+    listeners: Vec<ControlListener>,
+    api: Arc<AdminApi>,
+    status: Arc<StatusAnswers>,
+    max_body: usize,
+) {
+    let answers = AdminAnswers {
+        api,
+        status,
+        max_body,
+    };
+    control_listener::serve(listeners, &Arc::new(answers));
+}
+
+struct AdminAnswers {
+    api: Arc<AdminApi>,
+    status: Arc<StatusAnswers>,
+    max_body: usize,
+}
+
+impl Answer for AdminAnswers {
+    fn to(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        _: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static {
+        let answers = Arc::clone(self);
+        async move { Ok(answers.answer(request).await) }
+    }
+}
+
+impl AdminAnswers {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if is_of_status(request.uri().path()) && self.api.admits(request.headers()) {
+            return self.status.answer(&request);
+        }
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, self.max_body).collect();
+        let body = match tokio::time::timeout(BODY_PATIENCE, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                return refusal(StatusCode::PAYLOAD_TOO_LARGE, "request body too large");
+            }
+            Ok(Err(_)) => return refusal(StatusCode::BAD_REQUEST, "the request body broke off"),
+            Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the request body took too long"),
+        };
+        self.api
+            .answer(Request::from_parts(head, body))
+            .await
+            .map(Full::new)
+    }
+}
+
+/// Paths of the status listener that are none of Kong's Admin API.
+fn is_of_status(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    matches!(path, "/metrics" | "/status/ready") || path.starts_with("/status/upstreams")
+}
+
+fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    let body = serde_json::json!({ "message": message }).to_string();
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}

@@ -1,0 +1,148 @@
+//! The plugins and filters of this gateway as the Admin API asks for them, and what they say of a configuration.
+
+use crate::certificates;
+use crate::configuration::{RegistrySchemas, schema_of};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use tidegate_config::declarative::{PluginSchema, PluginSchemas};
+use tidegate_config::settings::Settings;
+use tidegate_model::entities::{EntitySet, Plugin};
+use tidegate_model::schema::{PathSegment, Violation};
+use tidegate_plugin::services::Services;
+use tidegate_plugin::{BuildCx, BuildError, Registry};
+
+/// What a vault reference begins with; its value is known to the data plane alone.
+const REFERENCE: &str = "{vault://";
+
+/// The kinds that plugins may be of, at one moment.
+pub(super) struct NodePlugins {
+    pub(super) registry: Arc<Registry>,
+    pub(super) settings: Arc<Settings>,
+}
+
+impl PluginSchemas for NodePlugins {
+    fn get(&self, name: &str) -> Option<PluginSchema> {
+        RegistrySchemas::new(&self.registry, &self.settings).get(name)
+    }
+
+    fn absent_filter(&self) -> Option<PluginSchema> {
+        self.registry.absent_filter().map(schema_of)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let schemas = RegistrySchemas::new(&self.registry, &self.settings);
+        let kinds = self.registry.kinds().filter(|kind| schemas.is_enabled(kind));
+        kinds.map(|kind| kind.name()).collect()
+    }
+}
+
+/// What is wrong with a record beyond its table.
+pub(super) fn inspect(
+    registry: &Registry,
+    services: &Arc<Services>,
+    collection: &str,
+    record: &Map<String, Value>,
+) -> Vec<Violation> {
+    match collection {
+        "plugins" => plugin(registry, services, record),
+        "filter_chains" => chain(registry, record),
+        "certificates" | "ca_certificates" => certificate(collection, record),
+        _ => Vec::new(),
+    }
+}
+
+/// Builds the plugin, and throws it away. Filters are compiled when they are attached, not within a transaction.
+fn plugin(registry: &Registry, services: &Arc<Services>, record: &Map<String, Value>) -> Vec<Violation> {
+    let value = Value::Object(record.clone());
+    if value.to_string().contains(REFERENCE) {
+        return Vec::new();
+    }
+    let Ok(entity) = serde_json::from_value::<Plugin>(value) else {
+        return Vec::new();
+    };
+    let built = match registry.kind_of(&entity) {
+        Ok(Some(kind)) if !kind.is_filter() => {
+            let cx = BuildCx {
+                entity: &entity,
+                services,
+            };
+            kind.build(&entity.config, &cx).map(drop)
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    built.err().map(violation).into_iter().collect()
+}
+
+fn violation(error: BuildError) -> Violation {
+    Violation {
+        path: steps(&error.path),
+        message: error.message,
+        is_entity_check: false,
+    }
+}
+
+/// `config.add.headers[0]` as steps.
+fn steps(path: &str) -> Vec<PathSegment> {
+    let parts = path.split(['.', '[']).map(|part| part.trim_end_matches(']'));
+    parts
+        .filter(|part| !part.is_empty())
+        .map(|part| match part.parse() {
+            Ok(index) => PathSegment::Index(index),
+            Err(_) => PathSegment::Key(part.to_owned()),
+        })
+        .collect()
+}
+
+/// Every filter of a chain is installed, or names its module.
+fn chain(registry: &Registry, record: &Map<String, Value>) -> Vec<Violation> {
+    let filters = record.get("filters").and_then(Value::as_array);
+    let missing = filters.into_iter().flatten().enumerate().filter(|(_, filter)| {
+        let name = filter.get("name").and_then(Value::as_str).unwrap_or_default();
+        let names_module = filter
+            .get("tidegate")
+            .is_some_and(|own| own.get("module").is_some() || own.get("sha256").is_some());
+        !names_module && registry.get(name).is_none_or(|kind| !kind.is_filter())
+    });
+    missing
+        .map(|(index, _)| Violation {
+            path: vec![
+                PathSegment::Key("filters".to_owned()),
+                PathSegment::Index(index),
+                PathSegment::Key("name".to_owned()),
+            ],
+            message: "no such filter".to_owned(),
+            is_entity_check: false,
+        })
+        .collect()
+}
+
+fn certificate(collection: &str, record: &Map<String, Value>) -> Vec<Violation> {
+    let mut entities = EntitySet::default();
+    if entities.push(collection, record.clone()).is_err() {
+        return Vec::new();
+    }
+    let found = certificates::inspect(&entities).into_iter();
+    found
+        .filter(|found| found.is_fault)
+        .map(|found| match found.field {
+            Some(field) => Violation::field(field, found.message),
+            None => Violation::entity(found.message),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PathSegment, steps};
+
+    #[test]
+    fn the_path_of_a_fault_is_taken_apart() {
+        let key = |name: &str| PathSegment::Key(name.to_owned());
+        assert_eq!(
+            steps("config.add.headers[2]"),
+            [key("config"), key("add"), key("headers"), PathSegment::Index(2)]
+        );
+        assert_eq!(steps(""), []);
+    }
+}
