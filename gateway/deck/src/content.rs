@@ -11,7 +11,7 @@ use crate::template;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::Read;
-use tidegate_config::declarative::{self, Limits, to_yaml};
+use tidegate_config::declarative::{self, Limits};
 
 /// What stands for variables in files.
 #[derive(Debug, Clone, Copy)]
@@ -50,27 +50,8 @@ pub(crate) fn read(
     info::content(root)
 }
 
-/// The merged files as one document, YAML unless `as_json`.
-///
-/// # Errors
-/// Everything that is wrong with any of them.
-pub fn render_files(
-    paths: &[String],
-    stdin: &mut dyn Read,
-    variables: Variables<'_>,
-    as_json: bool,
-) -> Result<String, Error> {
-    let mut root = read_root(paths, stdin, variables)?;
-    root.sort_keys();
-    let root = Value::Object(root);
-    Ok(if as_json {
-        format!("{root:#}\n")
-    } else {
-        to_yaml(&root)
-    })
-}
-
-fn read_root(
+/// Reads and merges files without looking at what their head says.
+pub(crate) fn read_root(
     paths: &[String],
     stdin: &mut dyn Read,
     variables: Variables<'_>,

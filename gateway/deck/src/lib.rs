@@ -20,6 +20,7 @@ mod dump;
 mod error;
 mod event;
 mod fetch;
+mod file_verbs;
 mod kinds;
 mod label;
 mod masking;
@@ -35,6 +36,7 @@ pub use commands::{
     DumpOptions, Format, Outcome, ResetOptions, SyncOptions, ValidateOptions, Verb, dump, ping, reset, sync,
     validate,
 };
-pub use content::{Variables, render_files};
+pub use content::Variables;
 pub use error::Error;
+pub use file_verbs::{TagChange, render_files, retag_file, tags_of_file, validate_files};
 pub use report::Terminal;

@@ -119,7 +119,9 @@ impl Builder<'_> {
             return id.to_owned();
         }
         let keys = matching::keys(kind, body);
-        let known = keys.iter().find_map(|key| self.surroundings.current.find(kind, key));
+        let known = keys
+            .iter()
+            .find_map(|key| self.surroundings.current.find(kind, key));
         match known {
             Some(known) => known.id.clone(),
             None => Uuid::new_v4().to_string(),

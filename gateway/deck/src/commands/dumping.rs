@@ -9,6 +9,7 @@ use crate::defaults::Schemas;
 use crate::dump::{Style, content};
 use crate::error::Error;
 use crate::fetch::{self, Scope};
+use crate::file_verbs::text_of;
 use crate::kinds::Kind;
 use crate::report::Terminal;
 use crate::state::State;
@@ -17,7 +18,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use tidegate_config::declarative::to_yaml;
 
 /// The form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,11 +125,7 @@ async fn text(
     let mut entities = content(&state, style);
     entities.sort_keys();
     root.extend(entities);
-    let root = Value::Object(root);
-    Ok(match options.format {
-        Format::Yaml => to_yaml(&root),
-        Format::Json => format!("{root:#}\n"),
-    })
+    Ok(text_of(root, options.format == Format::Json))
 }
 
 fn head(
