@@ -152,6 +152,7 @@ const RULES: &[Rule] = &[
             "tidegate-telemetry",
             "tidegate-config",
             "tidegate-store",
+            "tidegate-admin",
             "tidegate-router",
             "tidegate-plugin",
             "tidegate-upstream",

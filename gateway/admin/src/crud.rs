@@ -45,6 +45,13 @@ impl Place {
     pub(crate) fn find(&self, catalog: &Catalog) -> Option<Arc<Row>> {
         self.key.find(catalog, self.entity, self.within)
     }
+
+    /// The unique field that names the entity, unless that is the id.
+    fn by(&self) -> Option<&'static str> {
+        let field = self.key.by()?;
+        let is_unique = self.entity.schema().field(field)?.unique;
+        is_unique.then_some(field)
+    }
 }
 
 /// The entity, or the plain 404.
@@ -107,7 +114,7 @@ pub(crate) fn replace(
         sent.insert("created_at".to_owned(), created.clone());
     }
     let record = records::whole(desk, writing, entity, sent)?;
-    writing.upsert(entity.collection, place.key.by(), &record)
+    writing.upsert(entity.collection, place.by(), &record)
 }
 
 /// PATCH: what is sent changes, the rest stays.
@@ -136,14 +143,14 @@ pub(crate) fn change_row(
 ) -> Result<Arc<Row>, ApiError> {
     preset(&mut sent, place.within);
     let record = records::merged(desk, writing, place.entity, &existing.value(), sent)?;
-    writing.update(place.entity.collection, place.key.by(), &record)
+    writing.update(place.entity.collection, place.by(), &record)
 }
 
 /// DELETE: one that is not there is gone already.
 pub(crate) fn remove(desk: &Desk, writing: &mut Writing<'_, '_>, place: &Place) -> Result<(), ApiError> {
     match place.find(writing) {
         Some(row) => {
-            writing.delete(place.entity.collection, place.key.by(), row.id())?;
+            writing.delete(place.entity.collection, place.by(), row.id())?;
             Ok(())
         }
         None => place.key.check(desk, place.entity),

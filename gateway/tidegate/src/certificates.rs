@@ -48,10 +48,10 @@ pub(crate) fn inspect(entities: &EntitySet) -> Vec<Inspection> {
 }
 
 /// The field at fault, or none for the entity as a whole, and why.
-type Finding = (Option<&'static str>, String);
+pub(crate) type Finding = (Option<&'static str>, String);
 
 /// The first fault of both pairs. An empty text is a secret that is missing, which is told elsewhere.
-fn pair_fault(certificate: &Certificate) -> Option<Finding> {
+pub(crate) fn pair_fault(certificate: &Certificate) -> Option<Finding> {
     let alternative = certificate
         .cert_alt
         .as_deref()

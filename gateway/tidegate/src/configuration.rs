@@ -47,6 +47,15 @@ pub struct Compiled {
     pub content_hash: String,
 }
 
+/// Whether the files of filters are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filters {
+    /// They are: at the start, when somebody asks, when one of them changed.
+    ReadAgain,
+    /// An edit of an entity has nothing to do with them.
+    AsTheyWere,
+}
+
 /// A declarative text with its name.
 pub struct SourceText {
     /// Where it comes from; tells YAML from JSON by its ending.
@@ -246,9 +255,13 @@ impl Configuration {
     pub(crate) fn compile_stored(
         &self,
         stored: &LiveEntities,
+        filters: Filters,
         previous: Option<&Snapshot>,
     ) -> Result<(Compiled, Option<String>)> {
-        let registry = self.registry(previous.is_none())?;
+        let registry = match filters {
+            Filters::ReadAgain => self.registry(previous.is_none())?,
+            Filters::AsTheyWere => self.latest_registry(),
+        };
         let entities = self.resolved(stored, &registry);
         let (snapshot, faults) = self.plan(&entities, &registry, previous);
         let compiled = Compiled {

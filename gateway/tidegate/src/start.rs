@@ -3,7 +3,7 @@
 use crate::admin::{self, GatewayNode};
 use crate::cli::pid_file::PidFile;
 use crate::compile_thread::CompileThread;
-use crate::configuration::{Compiled, Configuration};
+use crate::configuration::{Compiled, Configuration, Filters};
 use crate::control_listener::{self, Certificates, ControlListener};
 use crate::entity_store;
 use crate::live_entities::LiveEntities;
@@ -196,7 +196,7 @@ fn first_configuration(
         if configuration.has_source() {
             return Ok((live, configuration.compile(None)?));
         }
-        let (compiled, faults) = configuration.compile_stored(&live, None)?;
+        let (compiled, faults) = configuration.compile_stored(&live, Filters::ReadAgain, None)?;
         if let Some(text) = faults {
             tracing::error!("a part of the stored configuration is not in service:\n{text}");
         }

@@ -1,8 +1,11 @@
 //! TLS of both sides: certificates for clients, trust and client certificates for upstreams.
 
+use crate::certificates;
 use anyhow::{Context, Result};
 use hashbrown::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_config::settings::Settings;
 use tidegate_config::settings::values::{CipherSuite, PemSource, TrustAnchor};
 use tidegate_model::entities::{EntitySet, Upstream};
@@ -24,6 +27,8 @@ pub(crate) struct TlsState {
     upstream: Arc<UpstreamTlsCache>,
     trust: Trust,
     client_certificate: Option<ClientCertificate>,
+    /// What the certificates in service were made from.
+    mark: AtomicU64,
 }
 
 /// Who may sign certificates of upstreams.
@@ -57,12 +62,17 @@ impl TlsState {
             upstream: Arc::default(),
             trust: trust(settings)?,
             client_certificate: global_client_certificate(settings)?,
+            mark: AtomicU64::new(mark(entities)),
         })
     }
 
-    /// Takes the certificates of a new configuration into service.
+    /// Takes the certificates of a new configuration into service. Most edits leave them as they are.
     pub(crate) fn update(&self, entities: &EntitySet) -> Result<()> {
-        self.certificates.swap(store(entities, self.default.clone())?);
+        let mark = mark(entities);
+        if self.mark.load(Ordering::Relaxed) != mark {
+            self.certificates.swap(store(entities, self.default.clone())?);
+            self.mark.store(mark, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -243,13 +253,39 @@ fn warn_if_expired(cert: &str, setting: &str) {
     }
 }
 
+/// Tells sets of certificates apart.
+fn mark(entities: &EntitySet) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for entity in &entities.certificates {
+        (
+            entity.id,
+            &entity.cert,
+            &entity.key,
+            &entity.cert_alt,
+            &entity.key_alt,
+        )
+            .hash(&mut hasher);
+    }
+    for sni in &entities.snis {
+        (&sni.name, sni.certificate.id).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// A certificate whose text is empty comes from a vault that does not have it, which was warned of: its names get the
-/// default certificate.
+/// default certificate. So do those of one that cannot be used, which a vault may have brought as well.
 fn store(entities: &EntitySet, default: CertificatePair) -> Result<CertificateStore> {
     let present: Vec<_> = entities
         .certificates
         .iter()
         .filter(|entity| !entity.cert.is_empty() && !entity.key.is_empty())
+        .filter(|entity| {
+            let fault = certificates::pair_fault(entity);
+            if let Some((_, reason)) = &fault {
+                tracing::error!(certificate = %entity.id, reason, "a certificate cannot be used and is left out");
+            }
+            fault.is_none()
+        })
         .collect();
     let inputs: Vec<CertificateInput<'_>> = present
         .iter()

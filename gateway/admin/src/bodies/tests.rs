@@ -126,3 +126,30 @@ fn a_body_at_the_limit_passes_and_one_byte_more_does_not() {
         "{refused:?}"
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_bytes_come_they_are_read_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        for kind in ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"] {
+            let types = Types {
+                schema: entity_type("routes").unwrap().schema(),
+                plugins: None,
+                plugin: None,
+                lists: &[],
+            };
+            let _ = read(Some(kind), &bytes).and_then(|content| content.into_record(&types));
+        }
+    }
+
+    #[test]
+    fn names_of_forms_with_brackets_anywhere_are_read_or_refused(form in "[a\\[\\].=&0-9]{0,60}") {
+        let types = Types {
+            schema: entity_type("upstreams").unwrap().schema(),
+            plugins: None,
+            plugin: None,
+            lists: &[],
+        };
+        let content = read(Some("application/x-www-form-urlencoded"), form.as_bytes());
+        let _ = content.and_then(|content| content.into_record(&types));
+    }
+}

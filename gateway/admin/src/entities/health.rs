@@ -74,7 +74,7 @@ pub(crate) fn set(
         match refusal {
             HealthRefusal::NoBalancer => ApiError::bad_request(format!("Upstream {name} has no balancer")),
             HealthRefusal::NoHealthcheck => {
-                ApiError::bad_request(format!("Upstream {name} has no health checker"))
+                ApiError::bad_request(format!("no healthchecker found for {name}"))
             }
             HealthRefusal::UnknownTarget => ApiError::Message(StatusCode::NOT_FOUND, "Not found".to_owned()),
         }

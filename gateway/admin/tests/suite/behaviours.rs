@@ -5,6 +5,7 @@ mod credentials;
 mod crud;
 mod deck;
 mod declarative;
+mod described;
 mod hostile;
 mod information;
 mod lists;

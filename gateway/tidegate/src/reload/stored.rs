@@ -2,6 +2,7 @@
 
 use super::Reloader;
 use crate::compile_thread::Retired;
+use crate::configuration::Filters;
 use crate::live_entities::LiveEntities;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,7 +115,7 @@ impl Reloader {
             reloader.stored.is_waiting.store(false, Ordering::Release);
             let mut live = reloader.stored.live.lock();
             if live.catch_up(&reloader.stored.store) {
-                reloader.apply(&live, retired);
+                reloader.apply(&live, Filters::AsTheyWere, retired);
             }
             reloader.stored.applied.send_replace(live.version());
         });
@@ -124,14 +125,16 @@ impl Reloader {
     pub(super) fn apply_again(&self, retired: &mut Retired) {
         let mut live = self.stored.live.lock();
         live.catch_up(&self.stored.store);
-        self.apply(&live, retired);
+        self.apply(&live, Filters::ReadAgain, retired);
         self.stored.applied.send_replace(live.version());
     }
 
     /// Takes the entities of a store into service. Those that cannot be put to work are left out.
-    fn apply(&self, stored: &LiveEntities, retired: &mut Retired) {
+    fn apply(&self, stored: &LiveEntities, filters: Filters, retired: &mut Retired) {
         let previous = self.shared.snapshot();
-        let compiled = self.configuration.compile_stored(stored, Some(&previous));
+        let compiled = self
+            .configuration
+            .compile_stored(stored, filters, Some(&previous));
         let outcome = compiled.and_then(|(compiled, faults)| {
             self.tls.update(&compiled.entities)?;
             Ok((compiled, faults))

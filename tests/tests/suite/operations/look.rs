@@ -36,7 +36,11 @@ async fn the_status_pages_tell_whether_the_node_serves() {
 
 #[tokio::test]
 async fn a_node_without_configuration_is_not_ready() {
-    let gateway = Gateway::with("").setting("declarative_config", "").start().await;
+    let gateway = Gateway::with("")
+        .setting("declarative_config", "")
+        .setting("database", "off")
+        .start()
+        .await;
     let ready = gateway.status_page("/status/ready").await;
     assert_eq!(ready.status, 503);
     assert!(
@@ -44,6 +48,14 @@ async fn a_node_without_configuration_is_not_ready() {
             .as_str()
             .is_some_and(|reason| reason.starts_with("no configuration available"))
     );
+}
+
+#[tokio::test]
+async fn a_node_with_an_empty_store_is_ready() {
+    let gateway = Gateway::with("").setting("declarative_config", "").start().await;
+    assert_eq!(gateway.status_page("/status/ready").await.status, 200);
+    let status = gateway.status_page("/status").await.json();
+    assert_eq!(status["database"]["reachable"], true, "{status}");
 }
 
 #[tokio::test]
