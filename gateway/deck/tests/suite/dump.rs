@@ -60,7 +60,7 @@ async fn filled() -> Server {
     let server = Server::start().await;
     let first = sync(&server, &everything()).await;
     assert_eq!(first.code, 0, "{}{}", first.out, first.err);
-    assert!(first.out.contains("Created: 31\n"), "{}", first.out);
+    assert!(first.out.contains("Created: 33\n"), "{}", first.out);
     server
 }
 
@@ -106,13 +106,13 @@ async fn what_is_dumped_is_in_sync_and_brings_everything_back() {
     assert_eq!(sync(&server, &dumped).await.out, summary(0, 0, 0), "{dumped}");
     let emptied = reset(&server, |options| options.is_forced = true, "").await;
     assert!(
-        emptied.out.ends_with(&summary(0, 0, 31)),
+        emptied.out.ends_with(&summary(0, 0, 33)),
         "{}{}",
         emptied.out,
         emptied.err
     );
     let back = sync(&server, &dumped).await;
-    assert!(back.out.ends_with(&summary(31, 0, 0)), "{}{}", back.out, back.err);
+    assert!(back.out.ends_with(&summary(33, 0, 0)), "{}{}", back.out, back.err);
     assert_eq!(text(&server).await, dumped);
 }
 
