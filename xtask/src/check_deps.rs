@@ -107,6 +107,12 @@ const RULES: &[Rule] = &[
         ],
         never: &[],
     },
+    // A client of any Admin API: what the gateway does with a configuration is none of its business.
+    Rule {
+        name: "tidegate-deck",
+        ours: &["tidegate-model", "tidegate-config", "tidegate-net"],
+        never: &[],
+    },
     Rule {
         name: "tidegate-plugins",
         ours: &["tidegate-model", "tidegate-telemetry", "tidegate-plugin"],
@@ -153,6 +159,7 @@ const RULES: &[Rule] = &[
             "tidegate-plan",
             "tidegate-net",
             "tidegate-proxy",
+            "tidegate-deck",
             "tidegate-plugins",
             "tidegate-wasm",
             "tidegate-filter-build",

@@ -109,7 +109,7 @@ impl AdminApi {
                     tags::page(&catalog, Some(tag), &ask.paging(self, now))?,
                 )
             }
-            Endpoint::EntitySchema => Reply::ok(&schemas::of_entity(ask.name(0))?),
+            Endpoint::EntitySchema => Reply::ok(&schemas::of_entity(&self.options.context, ask.name(0))?),
             Endpoint::PluginSchema => Reply::ok(&schemas::of_plugin(&*node.plugins(), ask.name(0))?),
             Endpoint::VaultSchema => Reply::ok(&schemas::of_vault(&self.options.context, ask.name(0))?),
             Endpoint::FilterSchema => Reply::ok(&schemas::of_filter(node, ask.name(0))?),

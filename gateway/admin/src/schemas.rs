@@ -15,9 +15,15 @@ fn unknown(what: &str, name: &str) -> ApiError {
 }
 
 /// `GET /schemas/{name}`
-pub(crate) fn of_entity(name: &str) -> Result<Value, ApiError> {
+pub(crate) fn of_entity(context: &Context, name: &str) -> Result<Value, ApiError> {
     let entity = entity(name)?;
     let mut table = entity.schema().describe();
+    // A client that fills in the defaults of fields that this gateway does not have would have all its routes refused.
+    if let Some(Value::Array(fields)) = table.get_mut("fields") {
+        let own = |name: &String| entity.schema().fields.iter().find(|field| field.name == name);
+        let exists = |name: &String| own(name).is_none_or(|field| field.exists_with(context));
+        fields.retain(|field| field.as_object().is_none_or(|field| field.keys().all(exists)));
+    }
     // What stands there is up to the kind that the entity names.
     if matches!(entity.collection, "plugins" | "vaults") {
         let fields = table.get_mut("fields").and_then(Value::as_array_mut);

@@ -19,8 +19,8 @@ mod relations;
 mod report;
 
 pub use document::Limits;
-pub use dump::dump;
-pub(crate) use fill::password_hash;
+pub use dump::{dump, to_yaml};
+pub use fill::password_hash;
 pub use inspection::{Inspection, Inspector};
 pub use plugins::{
     LUA_FIELD, PluginSchema, PluginSchemas, PluginScopes, has_lua_fields, refused_protocols, schema_of_entry,
@@ -149,6 +149,21 @@ pub fn load(source: &Source<'_>, options: &LoadOptions<'_>) -> Result<Loaded, Di
         warnings: report.into_warnings(source.name, &document),
         select_tags: header.select_tags,
     })
+}
+
+/// Reads text as a tree, whatever it says: for those who check against another gateway's tables than ours. Unquoted
+/// `yes`, `off` and the like are booleans, as tools that write for YAML 1.1 mean them.
+///
+/// # Errors
+/// Why it is no YAML or JSON, or breaks a limit, with the place.
+pub fn parse(source: &Source<'_>, limits: &Limits) -> Result<Value, Diagnostics> {
+    let mut document = Document::parse(source.name, source.bytes, limits)
+        .map_err(|unreadable| report::syntax_diagnostics(source.name, source.bytes, &unreadable))?;
+    let mut value = document.take_value();
+    if document.has_legacy_booleans() {
+        document.mend_booleans(&mut value);
+    }
+    Ok(value)
 }
 
 /// MD5 of a configuration's text in hex. 32 zeros stand for no configuration.

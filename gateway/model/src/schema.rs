@@ -106,6 +106,15 @@ pub struct Field {
     pub only_with: Option<RouterFlavor>,
 }
 
+impl Field {
+    /// Whether there is such a field in a gateway that is set up like this.
+    #[must_use]
+    pub fn exists_with(&self, context: &Context) -> bool {
+        self.only_with
+            .is_none_or(|flavor| flavor == context.router_flavor)
+    }
+}
+
 /// What values a field or an element accepts, with its rules.
 #[derive(Debug, Clone)]
 pub struct Kind {

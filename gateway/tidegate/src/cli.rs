@@ -1,6 +1,7 @@
 //! The command line: arguments to a command, its answer to standard output, its faults to standard error.
 //!
-//! Exit codes: 0 done, 1 faults (each was named), 2 the command line itself makes no sense.
+//! Exit codes: 0 done, 1 faults (each was named), 2 the command line itself makes no sense, or there are differences and
+//! the command was asked to tell so.
 
 mod arguments;
 mod check;
@@ -8,7 +9,9 @@ mod config;
 mod echo;
 pub mod explain;
 pub mod fault;
+mod file;
 mod filter;
+mod gateway;
 mod migrations;
 pub mod pid_file;
 mod settings;
@@ -28,6 +31,8 @@ use std::process::ExitCode;
 const FAULTS: u8 = 1;
 /// Exit code of a command line that makes no sense.
 const USAGE: u8 = 2;
+/// Exit code of a command that found differences, as decK has it.
+const DIFFERENCES: u8 = 2;
 
 /// What a command works with: the process's own, or those of a test.
 struct Surroundings<'a> {
@@ -43,6 +48,8 @@ enum Outcome {
     Done,
     /// Its answer is that something is wrong.
     FoundFaults,
+    /// Its answer is that something differs, and it was asked to tell by its exit code.
+    FoundDifferences,
 }
 
 /// Runs the command that the arguments of the process ask for.
@@ -78,6 +85,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, surroundings: &mut Surroun
     match dispatch(arguments, surroundings) {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::FoundFaults) => FAULTS,
+        Ok(Outcome::FoundDifferences) => DIFFERENCES,
         Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {
             for line in format!("{error:#}").lines() {
@@ -121,6 +129,8 @@ fn dispatch(arguments: Arguments, surroundings: &mut Surroundings<'_>) -> anyhow
         Command::Config(config) => config::run(&config, surroundings)?,
         Command::Migrations(migrations) => return migrations::run(&migrations.command, surroundings),
         Command::Filter(filter) => return filter::run(&filter, surroundings),
+        Command::File(file) => return file::run(&file, surroundings),
+        Command::Gateway(gateway) => return gateway::run(&gateway, surroundings),
     }
     Ok(Outcome::Done)
 }

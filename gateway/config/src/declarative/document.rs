@@ -161,6 +161,23 @@ impl<'s> Document<'s> {
         self.has_legacy_booleans
     }
 
+    /// Turns every unquoted `yes`, `no`, `on` and `off` of the tree into the boolean that it is by YAML 1.1.
+    pub(super) fn mend_booleans(&self, value: &mut Value) {
+        let mut candidates = Vec::new();
+        boolean_candidates(value, &mut Vec::new(), &mut candidates);
+        for path in candidates {
+            let place = path.iter().try_fold(&mut *value, |value, segment| match segment {
+                PathSegment::Key(name) | PathSegment::Entry(name) => value.get_mut(name),
+                PathSegment::Index(index) => value.get_mut(index),
+            });
+            if let Some(place) = place
+                && let Some(meant) = place.as_str().and_then(|text| self.legacy_boolean(&path, text))
+            {
+                *place = Value::Bool(meant);
+            }
+        }
+    }
+
     /// Where the value at a path stands, or its nearest existing ancestor.
     pub(super) fn locate(&self, path: &[PathSegment]) -> Found {
         let located = self.located();
@@ -196,6 +213,30 @@ impl<'s> Document<'s> {
         } else {
             None
         }
+    }
+}
+
+/// Paths of texts that older rules would read as booleans.
+fn boolean_candidates(value: &Value, path: &mut Vec<PathSegment>, found: &mut Vec<Vec<PathSegment>>) {
+    match value {
+        Value::String(text) if text.len() > 1 && scalar::legacy_boolean(text).is_some() => {
+            found.push(path.clone());
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                path.push(PathSegment::Index(index));
+                boolean_candidates(value, path, found);
+                path.pop();
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members {
+                path.push(PathSegment::Key(name.clone()));
+                boolean_candidates(value, path, found);
+                path.pop();
+            }
+        }
+        _ => {}
     }
 }
 

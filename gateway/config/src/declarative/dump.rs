@@ -22,6 +22,12 @@ pub fn dump(entities: &EntitySet) -> String {
     emitter::emit(&Value::Object(root))
 }
 
+/// Any tree as YAML: two spaces, list items not indented under their key.
+#[must_use]
+pub fn to_yaml(value: &Value) -> String {
+    emitter::emit(value)
+}
+
 fn put(root: &mut Map<String, Value>, collection: &str, records: Vec<Map<String, Value>>) {
     if records.is_empty() {
         return;

@@ -100,7 +100,8 @@ pub fn hash_password(record: &mut Map<String, Value>) {
 }
 
 /// Kong's stored form of a basic-auth password (kong-core A.6).
-pub(crate) fn password_hash(password: &str, consumer_id: &str) -> String {
+#[must_use]
+pub fn password_hash(password: &str, consumer_id: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(password);
     hash.update(consumer_id);

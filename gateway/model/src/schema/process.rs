@@ -117,7 +117,7 @@ fn record(
     let shorthand_failed = expand_shorthands(schema, &mut input, context, found);
 
     let mut output = Map::with_capacity(schema.fields.len());
-    for field in schema.fields.iter().filter(|field| exists(field, context)) {
+    for field in schema.fields.iter().filter(|field| field.exists_with(context)) {
         let value = match input.get(field.name) {
             None | Some(Value::Null) => unset(field, context, found, shorthand_failed),
             Some(value) => nested(
@@ -134,7 +134,7 @@ fn record(
         schema
             .fields
             .iter()
-            .any(|field| field.name == name && exists(field, context))
+            .any(|field| field.name == name && field.exists_with(context))
     };
     let is_shorthand = |name: &str| schema.shorthands.iter().any(|shorthand| shorthand.name == name);
     for name in input.keys().filter(|name| !is_known(name) && !is_shorthand(name)) {
@@ -156,12 +156,6 @@ fn record(
         output = finished.into_owned();
     }
     output
-}
-
-fn exists(field: &Field, context: &Context) -> bool {
-    field
-        .only_with
-        .is_none_or(|flavor| flavor == context.router_flavor)
 }
 
 fn transform(

@@ -1,6 +1,8 @@
 //! What can be typed after `tidegate`.
 
+use super::file::FileArguments;
 use super::filter::FilterArguments;
+use super::gateway::GatewayArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -42,6 +44,10 @@ pub(super) enum Command {
     Migrations(MigrationsArguments),
     /// Write Wasm filters: a new project, build, inspect, try and measure
     Filter(FilterArguments),
+    /// decK's verbs: keep the configuration of a gateway in files
+    Gateway(Box<GatewayArguments>),
+    /// decK's verbs for files alone: put together, check, tag
+    File(FileArguments),
 }
 
 #[derive(Debug, Default, Clone, Args)]

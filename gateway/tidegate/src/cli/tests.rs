@@ -5,13 +5,13 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a command answered.
-struct Answer {
-    code: u8,
-    stdout: String,
-    stderr: String,
+pub(super) struct Answer {
+    pub(super) code: u8,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
-fn tidegate_with(environment: &[(&str, &str)], arguments: &[&str]) -> Answer {
+pub(super) fn tidegate_with(environment: &[(&str, &str)], arguments: &[&str]) -> Answer {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let environment = environment
         .iter()
