@@ -113,7 +113,18 @@ pub struct RawClient {
 impl RawClient {
     /// Connects in the clear.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = connect(address).await;
+        Self::over(connect(address).await)
+    }
+
+    /// Connects in the clear, or says why not.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub async fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self::over(try_connect(address).await?))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         Self {
             reader: Reader::new(Box::new(stream)),
             certificate: None,
@@ -278,10 +289,13 @@ impl std::fmt::Debug for RawClient {
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
-    let stream = timeout(PATIENCE, TcpStream::connect(address))
+    try_connect(address)
         .await
-        .expect("a connection in time");
-    let stream = stream.unwrap_or_else(|error| panic!("connect to {address}: {error}"));
-    stream.set_nodelay(true).expect("a fresh socket takes options");
-    stream
+        .unwrap_or_else(|error| panic!("connect to {address}: {error}"))
+}
+
+async fn try_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = timeout(PATIENCE, TcpStream::connect(address)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

@@ -1,5 +1,6 @@
 //! The real binary on free ports, with a folder of its own.
 
+use crate::admin::Admin;
 use crate::client::{RawClient, Request};
 use crate::http1::Response;
 use crate::wait::{PATIENCE, eventually};
@@ -18,7 +19,7 @@ use tokio::net::TcpStream;
 /// A gateway to be started.
 #[derive(Debug)]
 pub struct Builder {
-    yaml: String,
+    yaml: Option<String>,
     settings: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     files: Vec<(String, String)>,
@@ -60,13 +61,8 @@ impl Builder {
     /// It ended before it took a connection.
     pub async fn try_start(self) -> Result<Gateway, (ExitStatus, String)> {
         let folder = tempfile::tempdir().unwrap();
-        let (proxy, tls, status) = (
-            ports::free_address(),
-            ports::free_address(),
-            ports::free_address(),
-        );
+        let [proxy, tls, status, admin] = [(); 4].map(|()| ports::free_address());
         let declarative = folder.path().join("kong.yaml");
-        std::fs::write(&declarative, &self.yaml).unwrap();
         for (name, text) in &self.files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
@@ -76,47 +72,46 @@ impl Builder {
                 "{proxy} http2, {tls} ssl http2".to_owned(),
             ),
             ("status_listen".to_owned(), status.to_string()),
-            ("admin_listen".to_owned(), "off".to_owned()),
-            ("declarative_config".to_owned(), declarative.display().to_string()),
             ("prefix".to_owned(), folder.path().display().to_string()),
             ("log_level".to_owned(), "info".to_owned()),
             ("workers".to_owned(), "1".to_owned()),
         ]);
+        if let Some(yaml) = &self.yaml {
+            std::fs::write(&declarative, yaml).unwrap();
+            settings.insert("admin_listen".to_owned(), "off".to_owned());
+            settings.insert("declarative_config".to_owned(), declarative.display().to_string());
+        } else {
+            settings.insert("admin_listen".to_owned(), "{admin}".to_owned());
+            settings.insert("database".to_owned(), "embedded".to_owned());
+        }
         settings.extend(self.settings);
-        let mut command = Command::new(binary::path());
-        command
-            .arg("start")
-            .env_clear()
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+        let has_admin = settings["admin_listen"] != "off";
+        let mut environment = self.environment;
         for (name, value) in &settings {
             let value = value
                 .replace("{folder}", &folder.path().display().to_string())
                 .replace("{proxy}", &proxy.to_string())
                 .replace("{tls}", &tls.to_string())
                 .replace("{status}", &status.to_string())
+                .replace("{admin}", &admin.to_string())
                 .replace("{proxy_port}", &proxy.port().to_string());
-            command.env(format!("TIDEGATE_{}", name.to_uppercase()), value);
+            environment.insert(format!("TIDEGATE_{}", name.to_uppercase()), value);
         }
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = collect(&mut child);
+        let log = Arc::default();
         let mut gateway = Gateway {
-            child,
+            child: launch(&environment, &log),
+            environment,
             folder,
             declarative,
             proxy,
             tls,
             status,
+            admin: has_admin.then_some(admin),
             log,
         };
         match gateway.wait_until_ready().await {
             None => Ok(gateway),
-            // The last lines arrive after the end.
-            Some(end) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                Err((end, gateway.log()))
-            }
+            Some(end) => Err((end, gateway.last_words().await)),
         }
     }
 }
@@ -125,11 +120,13 @@ impl Builder {
 #[derive(Debug)]
 pub struct Gateway {
     child: Child,
+    environment: BTreeMap<String, String>,
     folder: TempDir,
     declarative: PathBuf,
     proxy: SocketAddr,
     tls: SocketAddr,
     status: SocketAddr,
+    admin: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
 }
 
@@ -146,9 +143,18 @@ impl Gateway {
     /// A gateway with a declarative configuration; `_format_version` is put in front when it is missing.
     #[must_use]
     pub fn with(yaml: impl Into<String>) -> Builder {
-        let yaml = with_version(yaml.into());
         Builder {
-            yaml,
+            yaml: Some(with_version(yaml.into())),
+            ..Self::managed()
+        }
+    }
+
+    /// A gateway without a declarative configuration, to be configured through its Admin API; its entities live in the
+    /// embedded store.
+    #[must_use]
+    pub fn managed() -> Builder {
+        Builder {
+            yaml: None,
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),
             files: Vec::new(),
@@ -176,6 +182,12 @@ impl Gateway {
     #[must_use]
     pub fn status(&self) -> SocketAddr {
         self.status
+    }
+
+    /// Its Admin API.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        Admin::at(self.admin.expect("the setting `admin_listen` is on"))
     }
 
     /// Its folder.
@@ -291,6 +303,39 @@ impl Gateway {
         .await
     }
 
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, waits for its end and starts it again.
+    pub async fn restart(&mut self) {
+        self.signal("TERM");
+        let end = self.ended().await;
+        assert!(end.success(), "it ended with {end}:\n{}", self.log());
+        self.start_again().await;
+    }
+
+    /// Starts it again, after its end, at the same addresses with the same settings; waits until it takes connections.
+    pub async fn start_again(&mut self) {
+        if let Err((end, log)) = self.try_start_again().await {
+            panic!("the gateway ended with {end} instead of starting again:\n{log}");
+        }
+    }
+
+    /// The same; gives its end and its log when it refuses.
+    ///
+    /// # Errors
+    /// It ended before it took a connection.
+    pub async fn try_start_again(&mut self) -> Result<(), (ExitStatus, String)> {
+        self.child = launch(&self.environment, &self.log);
+        match self.wait_until_ready().await {
+            None => Ok(()),
+            Some(end) => Err((end, self.last_words().await)),
+        }
+    }
+
     /// Resident memory in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
@@ -313,16 +358,23 @@ impl Gateway {
     }
 
     async fn wait_until_ready(&mut self) -> Option<ExitStatus> {
-        let (proxy, status) = (self.proxy, self.status);
+        let addresses: Vec<SocketAddr> = [self.proxy, self.status].into_iter().chain(self.admin).collect();
         eventually("the gateway takes connections", PATIENCE, async || {
             if let Some(end) = self.child.try_wait().unwrap() {
                 return Some(Some(end));
             }
-            let is_listening =
-                TcpStream::connect(proxy).await.is_ok() && TcpStream::connect(status).await.is_ok();
-            is_listening.then_some(None)
+            for address in &addresses {
+                TcpStream::connect(address).await.ok()?;
+            }
+            Some(None)
         })
         .await
+    }
+
+    /// The log of a process that ended; its last lines arrive after the end.
+    async fn last_words(&self) -> String {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.log()
     }
 }
 
@@ -348,10 +400,21 @@ fn with_version(yaml: String) -> String {
     }
 }
 
+fn launch(environment: &BTreeMap<String, String>, log: &Arc<Mutex<String>>) -> Child {
+    let mut command = Command::new(binary::path());
+    let command = command.arg("start").env_clear().envs(environment);
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    collect(&mut child, log);
+    child
+}
+
 /// Collects standard error on a thread, so that a full pipe never stops the gateway.
-fn collect(child: &mut Child) -> Arc<Mutex<String>> {
-    let log = Arc::new(Mutex::new(String::new()));
-    let (lines, writer) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
+fn collect(child: &mut Child, log: &Arc<Mutex<String>>) {
+    let (lines, writer) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(log));
     std::thread::spawn(move || {
         for line in lines.lines().map_while(Result::ok) {
             let mut log = writer.lock();
@@ -359,5 +422,4 @@ fn collect(child: &mut Child) -> Arc<Mutex<String>> {
             log.push('\n');
         }
     });
-    log
 }

@@ -11,6 +11,7 @@
     reason = "support for tests: what fails here fails the test that called it"
 )]
 
+pub mod admin;
 pub mod binary;
 pub mod client;
 pub mod dns_server;
@@ -24,6 +25,7 @@ pub mod tls;
 pub mod upstream;
 pub mod wait;
 
+pub use admin::Admin;
 pub use client::{RawClient, Request};
 pub use dns_server::DnsServer;
 pub use faulty::{BlackHole, Fault, Faulty};

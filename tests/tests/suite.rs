@@ -9,6 +9,8 @@
     reason = "tests: what fails here is the verdict"
 )]
 
+#[path = "suite/api.rs"]
+mod api;
 #[path = "suite/ask.rs"]
 mod ask;
 #[path = "suite/faults.rs"]
@@ -25,6 +27,8 @@ mod hostile;
 mod load;
 #[path = "suite/operations.rs"]
 mod operations;
+#[path = "suite/page.rs"]
+mod page;
 #[path = "suite/parity.rs"]
 mod parity;
 #[path = "suite/pool.rs"]

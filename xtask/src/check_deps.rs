@@ -169,7 +169,12 @@ const RULES: &[Rule] = &[
 ];
 
 /// Not part of the product: they may see anything.
-const TOOLS: &[&str] = &["tidegate-tests", "tidegate-benches", "xtask"];
+const TOOLS: &[&str] = &[
+    "tidegate-tests",
+    "tidegate-test-postgres",
+    "tidegate-benches",
+    "xtask",
+];
 
 pub(crate) fn run() -> Result<()> {
     let metadata = shell::output(&mut shell::cargo(&[

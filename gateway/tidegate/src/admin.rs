@@ -12,7 +12,7 @@ use crate::status::StatusAnswers;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use tidegate_telemetry::line_writer::LineWriter;
 
 /// Longest wait for the body of a request.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "request body too large");
 
 /// The Admin API under these settings.
 pub(crate) fn api(
@@ -91,19 +93,34 @@ impl AdminAnswers {
             return self.status.answer(&request);
         }
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, self.max_body).collect();
-        let body = match tokio::time::timeout(BODY_PATIENCE, body).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return refusal(StatusCode::PAYLOAD_TOO_LARGE, "request body too large");
+        // Nothing is kept in memory for those who will be refused.
+        let body = if self.api.admits(&head.headers) {
+            match self.read(body).await {
+                Ok(body) => body,
+                Err(refusal) => return *refusal,
             }
-            Ok(Err(_)) => return refusal(StatusCode::BAD_REQUEST, "the request body broke off"),
-            Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the request body took too long"),
+        } else {
+            Bytes::new()
         };
         self.api
             .answer(Request::from_parts(head, body))
             .await
             .map(Full::new)
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Box<Response<Full<Bytes>>>> {
+        let (status, message) = if body.size_hint().lower() > self.max_body as u64 {
+            TOO_LARGE
+        } else {
+            let body = Limited::new(body, self.max_body).collect();
+            match tokio::time::timeout(BODY_PATIENCE, body).await {
+                Ok(Ok(body)) => return Ok(body.to_bytes()),
+                Ok(Err(error)) if error.is::<LengthLimitError>() => TOO_LARGE,
+                Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the request body broke off"),
+                Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request body took too long"),
+            }
+        };
+        Err(Box::new(refusal(status, message)))
     }
 }
 

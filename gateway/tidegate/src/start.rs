@@ -228,12 +228,17 @@ fn start_log(settings: &Settings) -> Result<process_log::LogHandle> {
     process_log::start(level, format).context("cannot start the process log")
 }
 
+/// SIGXFSZ.
+const FILE_SIZE: i32 = rustix::process::Signal::XFSZ.as_raw();
+
 /// The signals that the gateway acts on.
 struct Signals {
     terminate: Signal,
     quit: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// A file has reached the limit on its size. Unheard it would be the end of the process; heard, the write fails.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -245,6 +250,7 @@ impl Signals {
             quit: signal(SignalKind::quit())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

@@ -42,9 +42,9 @@ fn listening(encryption: Option<&CertifiedKey<rcgen::KeyPair>>) -> (Server, Post
     }
     let mut server = Server::new(&options);
     if let Some(own) = encryption {
-        write(server.folder.path(), own);
+        write(server.folder(), own);
     }
-    server.port(port);
+    server.set_port(port);
     server.run();
     let settings = PostgresSettings {
         host: "localhost".to_owned(),
