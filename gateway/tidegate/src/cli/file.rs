@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use tidegate_deck::{Error, Format, TagChange, Variables};
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use arguments::{
 };
 use layers::Layers;
 use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal, Write as _};
+use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 use tidegate_deck::{
     Connection, DumpOptions, Error, Format, ResetOptions, SyncOptions, Terminal, ValidateOptions, Verb,
