@@ -126,14 +126,13 @@ fn plugin_config(schema: Value) -> Value {
 fn fields_of_json_schema(schema: &Value) -> Value {
     let properties = schema.get("properties").and_then(Value::as_object);
     let fields = properties.into_iter().flatten().map(|(name, property)| {
-        let mut described = json!({ "type": property.get("type") });
-        if let Some(default) = property.get("default") {
-            described["default"] = default.clone();
-        }
-        if property.get("properties").is_some() {
-            let inner = fields_of_json_schema(property);
-            described = json!({ "type": "record", "required": true, "fields": inner["fields"] });
-        }
+        let described = match property.get("properties") {
+            Some(_) => {
+                let mut inner = fields_of_json_schema(property);
+                json!({ "type": "record", "required": true, "fields": inner.get_mut("fields").map(Value::take) })
+            }
+            None => json!({ "type": property.get("type"), "default": property.get("default") }),
+        };
         Value::Object(Map::from_iter([(name.clone(), described)]))
     });
     json!({ "fields": fields.collect::<Vec<_>>() })

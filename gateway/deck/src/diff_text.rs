@@ -12,7 +12,7 @@ use writer::Writer;
 /// One difference between two values at the same place.
 #[derive(Debug)]
 enum Delta<'v> {
-    Object(Vec<(&'v str, Delta<'v>)>),
+    Object(Vec<(&'v str, Self)>),
     Array(Vec<ArrayDelta<'v>>),
     Modified(&'v Value, &'v Value),
     Added(&'v Value),

@@ -27,10 +27,11 @@ pub(crate) fn content(state: &State, style: Style<'_>) -> Map<String, Value> {
     let mut root = Map::new();
     for kind in Kind::ALL {
         let rows = state.rows(kind).iter();
-        let list: Vec<Value> = sorted(rows.filter(|row| owner(row).is_none() && kind != Kind::Membership))
-            .into_iter()
-            .map(|row| dumper.entry(row, None))
-            .collect();
+        let list: Vec<Value> =
+            sorted(rows.filter(|row| owner(state, row).is_none() && kind != Kind::Membership))
+                .into_iter()
+                .map(|row| dumper.entry(row, None))
+                .collect();
         if !list.is_empty() {
             root.insert(kind.row().collection.to_owned(), Value::Array(list));
         }
@@ -47,8 +48,8 @@ struct Dumper<'s> {
     nested: Nested<'s>,
 }
 
-/// The entity that another one stands below: the only one that it is attached to.
-fn owner(row: &Entity) -> Option<(Kind, &str, &'static str)> {
+/// The entity that another one stands below: the only one that it is attached to, if it is in the file.
+fn owner<'r>(state: &State, row: &'r Entity) -> Option<(Kind, &'r str)> {
     let (kind, field) = match row.kind {
         Kind::Route => (Kind::Service, "service"),
         Kind::Target => (Kind::Upstream, "upstream"),
@@ -71,14 +72,16 @@ fn owner(row: &Entity) -> Option<(Kind, &str, &'static str)> {
         }
         _ => return None,
     };
-    Some((kind, row.reference(field)?, field))
+    let id = row.reference(field)?;
+    state.get(kind, id)?;
+    Some((kind, id))
 }
 
 fn nested(state: &State) -> Nested<'_> {
     let mut nested: Nested<'_> = HashMap::new();
     for kind in Kind::ALL {
         for row in state.rows(kind) {
-            if let Some((kind, id, _)) = owner(row) {
+            if let Some((kind, id)) = owner(state, row) {
                 nested.entry((kind, id)).or_default().push(row);
             }
         }
@@ -90,11 +93,10 @@ fn nested(state: &State) -> Nested<'_> {
 fn name(row: &Entity) -> Option<&str> {
     let field = match row.kind {
         Kind::Certificate | Kind::CaCertificate | Kind::MtlsAuth => return None,
-        Kind::Consumer => "username",
         Kind::Vault => "prefix",
         Kind::Target => "target",
         Kind::KeyAuth | Kind::JwtAuth => "key",
-        Kind::BasicAuth | Kind::HmacAuth => "username",
+        Kind::Consumer | Kind::BasicAuth | Kind::HmacAuth => "username",
         Kind::OAuth2 => "client_id",
         Kind::Acl => "group",
         _ => "name",
@@ -199,5 +201,57 @@ impl Dumper<'_> {
             .collect();
         groups.sort_by_cached_key(Value::to_string);
         groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Style, content};
+    use crate::kinds::Kind;
+    use crate::state::{Entity, State};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn kinds_that_only_some_servers_have_stand_where_they_belong() {
+        let mut state = State::default();
+        for (kind, body) in [
+            (Kind::Service, json!({"id": "s", "name": "service"})),
+            (Kind::Consumer, json!({"id": "c", "username": "alice"})),
+            (
+                Kind::FilterChain,
+                json!({"id": "f", "service": {"id": "s"}, "filters": [{"name": "x"}], "created_at": 1}),
+            ),
+            (
+                Kind::FilterChain,
+                json!({"id": "g", "name": "mine", "route": {"id": "elsewhere"}}),
+            ),
+            (
+                Kind::MtlsAuth,
+                json!({"id": "m", "consumer": {"id": "c"}, "subject_name": "a@b"}),
+            ),
+            (
+                Kind::Plugin,
+                json!({"id": "p", "name": "cors", "service": {"id": "s"}, "consumer": {"id": "gone"}}),
+            ),
+        ] {
+            let Value::Object(body) = body else {
+                panic!("not an object");
+            };
+            let id = body["id"].as_str().expect("an id").to_owned();
+            assert!(state.insert(Entity { kind, id, body }));
+        }
+        let style = Style {
+            with_ids: false,
+            without: None,
+        };
+        assert_eq!(
+            Value::Object(content(&state, style)),
+            json!({
+                "consumers": [{"username": "alice", "mtls_auth_credentials": [{"id": "m", "subject_name": "a@b"}]}],
+                "services": [{"name": "service", "filter_chains": [{"id": "f", "filters": [{"name": "x"}]}]}],
+                "filter_chains": [{"name": "mine", "route": "elsewhere"}],
+                "plugins": [{"name": "cors", "service": "service", "consumer": "gone"}],
+            })
+        );
     }
 }

@@ -175,7 +175,19 @@ mod tests {
     fn variables_stay_in_a_merged_file() {
         let merged =
             render_files(&stdin(), &mut FILE.as_bytes(), Variables::Kept, false).expect("a good file");
-        assert!(merged.contains("${{ env \\\"DECK_P\\\" | toInt }}"), "{merged}");
+        assert!(
+            merged.contains("port: ${{ env \"DECK_P\" | toInt }}\n"),
+            "{merged}"
+        );
+        let again = render_files(&stdin(), &mut merged.as_bytes(), Variables::Kept, false);
+        assert_eq!(again.expect("a good file"), merged);
+        let text = "services: [{name: 'a ''b'': ${{ env \"DECK_P\" }}'}]";
+        let quoted =
+            render_files(&stdin(), &mut text.as_bytes(), Variables::Kept, false).expect("a good file");
+        assert!(
+            quoted.contains("name: 'a ''b'': ${{ env \"DECK_P\" }}'\n"),
+            "{quoted}"
+        );
     }
 
     #[test]

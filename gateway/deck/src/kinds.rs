@@ -109,8 +109,7 @@ impl Kind {
         match self {
             Self::Certificate | Self::CaCertificate | Self::Sni => self.tls_row(),
             Self::Consumer | Self::ConsumerGroup | Self::Membership => self.consumer_row(),
-            Self::KeyAuth | Self::HmacAuth | Self::JwtAuth | Self::BasicAuth => self.credential_row(),
-            Self::OAuth2 | Self::Acl | Self::MtlsAuth => self.credential_row(),
+            _ if self.is_credential() => self.credential_row(),
             Self::Vault | Self::KeySet | Self::Key => self.secret_row(),
             _ => self.traffic_row(),
         }
@@ -339,7 +338,7 @@ impl Kind {
     }
 
     /// The lists that an entry of this kind may hold, with the field of the children that points back.
-    pub(crate) const fn children(self) -> &'static [(Kind, &'static str)] {
+    pub(crate) const fn children(self) -> &'static [(Self, &'static str)] {
         match self {
             Self::Service => &[
                 (Self::Route, "service"),

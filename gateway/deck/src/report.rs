@@ -229,18 +229,18 @@ impl<'r, 'o> Report<'r, 'o> {
             return Ok(());
         };
         let collected = collected.take();
-        let mut changes = json!({
-            "creating": collected.created,
-            "updating": collected.updated,
-            "deleting": collected.deleted,
-        });
+        let mut changes = Map::from_iter([
+            ("creating".to_owned(), Value::Array(collected.created)),
+            ("updating".to_owned(), Value::Array(collected.updated)),
+            ("deleting".to_owned(), Value::Array(collected.deleted)),
+        ]);
         for (name, list) in [
             ("dropped_creations", collected.dropped_creations),
             ("dropped_updates", collected.dropped_updates),
             ("dropped_deletions", collected.dropped_deletions),
         ] {
             if !list.is_empty() {
-                changes[name] = Value::Array(list);
+                changes.insert(name.to_owned(), Value::Array(list));
             }
         }
         let object = json!({

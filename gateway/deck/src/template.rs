@@ -105,10 +105,9 @@ fn closing(body: &str) -> Option<usize> {
             Some('"') if is_escaped => is_escaped = false,
             Some('"') if c == '\\' => is_escaped = true,
             Some(open) if c == open => quote = None,
-            Some(_) => {}
             None if c == '"' || c == '`' => quote = Some(c),
             None if body.get(at..).is_some_and(|rest| rest.starts_with(CLOSE)) => return Some(at),
-            None => {}
+            Some(_) | None => {}
         }
     }
     None

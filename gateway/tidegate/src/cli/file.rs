@@ -184,11 +184,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (one, two) = (folder.path().join("1.yaml"), folder.path().join("2.yaml"));
         let head = "_format_version: \"3.0\"\n";
-        std::fs::write(
-            &one,
-            format!("{head}services: [{{name: s, host: \"${{{{ env \\\"DECK_H\\\" }}}}\"}}]\n"),
-        )
-        .expect("a file");
+        let service = "services: [{name: s, host: '${{ env \"DECK_H\" }}'}]\n";
+        std::fs::write(&one, format!("{head}{service}")).expect("a file");
         std::fs::write(
             &two,
             format!("{head}routes: [{{name: r, paths: [/r], service: s}}]\n"),

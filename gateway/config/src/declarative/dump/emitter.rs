@@ -116,6 +116,23 @@ fn block(text: &str, indent: usize) -> Option<String> {
     Some(out)
 }
 
+/// Text with a variable that is to be filled in later: no backslash may come into it, and without quotes what is filled
+/// in can be a number.
+fn template(text: &str) -> Option<String> {
+    if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return None;
+    }
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '$' || c == '/')
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.contains(" #");
+    Some(if is_plain {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    })
+}
+
 /// A key or a text on one line: bare when nothing can mistake it, in double quotes otherwise.
 fn scalar(text: &str) -> String {
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b"_./-~".contains(&b);
@@ -124,6 +141,11 @@ fn scalar(text: &str) -> String {
         && document::is_unquoted_text(text);
     if is_bare {
         return text.to_owned();
+    }
+    if text.contains("${{")
+        && let Some(template) = template(text)
+    {
+        return template;
     }
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
