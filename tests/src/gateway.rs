@@ -324,7 +324,14 @@ impl Gateway {
         }
     }
 
-    /// The same; gives its end and its log when it refuses.
+    /// Starts it again, after its end, and ends it as a crash does after that time, whatever it is doing.
+    pub async fn crash_while_starting(&mut self, after: Duration) {
+        self.child = launch(&self.environment, &self.log);
+        tokio::time::sleep(after).await;
+        self.kill();
+    }
+
+    /// The same as [`Self::start_again`]; gives its end and its log when it refuses.
     ///
     /// # Errors
     /// It ended before it took a connection.

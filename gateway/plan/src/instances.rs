@@ -1,5 +1,6 @@
 //! Plugin instances of a snapshot.
 
+use crate::refusing::Refusing;
 use crate::slots::{Renewal, Slots};
 use crate::snapshot::PlanFault;
 use hashbrown::HashSet;
@@ -37,7 +38,8 @@ pub struct Instance {
     pub filter_needs: FilterNeeds,
     /// Its place in the filter chain that it comes from.
     pub chain_place: Option<u32>,
-    made_by: Arc<dyn Kind>,
+    /// None for what stands in for a plugin that cannot be put to work.
+    made_by: Option<Arc<dyn Kind>>,
 }
 
 impl Instance {
@@ -49,7 +51,10 @@ impl Instance {
 
     /// A filter is made anew when its file was replaced.
     fn is_made_by(&self, kind: Option<&Arc<dyn Kind>>) -> bool {
-        self.filter.is_none() || kind.is_some_and(|kind| Arc::ptr_eq(kind, &self.made_by))
+        match &self.made_by {
+            Some(made_by) => self.filter.is_none() || kind.is_some_and(|kind| Arc::ptr_eq(kind, made_by)),
+            None => false,
+        }
     }
 }
 
@@ -78,7 +83,8 @@ fn wanted(entities: &EntitySet) -> impl Iterator<Item = Wanted<'_>> {
 }
 
 /// An entry of a chain in the form of a plugin. Its id is made of the chain's and the place.
-fn entry_of_chain(chain: &FilterChain, place: u32, filter: &entities::Filter) -> entities::Plugin {
+#[must_use]
+pub fn entry_of_chain(chain: &FilterChain, place: u32, filter: &entities::Filter) -> entities::Plugin {
     const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
     let id = chain.id.0.as_u128() ^ SPREAD.wrapping_mul(u128::from(place) + 1);
     entities::Plugin {
@@ -151,19 +157,24 @@ pub(crate) fn plan_instances(
             continue;
         }
         let known = known.map(|(_, instance)| instance);
-        match build(entity, chain, registry, services, known) {
-            Ok(instance) => {
-                if !known.is_some_and(|known| has_same_place(&known.entity, entity)) {
-                    known.into_iter().for_each(|known| changed.note(&known.entity));
-                    changed.note(entity);
-                }
-                renewal.put(entity.id, instance);
-            }
-            Err(message) => faults.push(match chain {
+        let instance = build(entity, chain, registry, services, known).unwrap_or_else(|message| {
+            faults.push(match chain {
                 Some((chain, _)) => PlanFault::new("filter_chains", chain.0, message),
                 None => PlanFault::new("plugins", entity.id.0, message),
-            }),
+            });
+            refusing(entity, registry)
+        });
+        // What stands in for a filter is none.
+        let is_in_place = known.is_some_and(|known| {
+            has_same_place(&known.entity, entity)
+                && (known.kind, known.phases) == (instance.kind, instance.phases)
+                && known.filter.is_some() == instance.filter.is_some()
+        });
+        if !is_in_place {
+            known.into_iter().for_each(|known| changed.note(&known.entity));
+            changed.note(entity);
         }
+        renewal.put(entity.id, instance);
     }
     let (instances, gone) = renewal.finish();
     for instance in gone {
@@ -212,8 +223,25 @@ fn build(
         filter_needs: filter.as_ref().map(|filter| filter.needs()).unwrap_or_default(),
         filter,
         chain_place: chain.map(|(_, place)| place),
-        made_by: Arc::clone(kind),
+        made_by: Some(Arc::clone(kind)),
     })
+}
+
+/// Where a plugin cannot be put to work, nothing passes. It is tried again with the next configuration.
+fn refusing(entity: &entities::Plugin, registry: &Registry) -> Instance {
+    let kind = registry.get(&entity.name);
+    Instance {
+        entity: Arc::new(entity.clone()),
+        kind: kind.map_or(Refusing::KIND, |kind| kind.name()),
+        priority: kind.map_or(i32::MAX, |kind| kind.priority()),
+        phases: Refusing::PHASES,
+        needs: Needs::default(),
+        plugin: Arc::new(Refusing),
+        filter: None,
+        filter_needs: FilterNeeds::default(),
+        chain_place: None,
+        made_by: None,
+    }
 }
 
 /// The kind of an entity. A filter that is not there has one too, as long as filters are on.

@@ -9,13 +9,14 @@ mod identities;
 mod instances;
 mod order;
 mod planned_upstream;
+mod refusing;
 pub mod service;
 mod slots;
 pub mod snapshot;
 mod times;
 
 pub use chain::{ChainEntry, ChainIndex};
-pub use instances::{Instance, InstanceIndex};
+pub use instances::{Instance, InstanceIndex, entry_of_chain};
 pub use planned_upstream::{HashFacts, HashInput, HashValue, PlannedUpstream, cookie_of};
 pub use service::{Destination, PlannedService};
 pub use snapshot::{PlanFault, PlanInput, PlannedRoute, Snapshot, plan};

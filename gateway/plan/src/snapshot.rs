@@ -32,7 +32,8 @@ pub struct PlanInput<'a> {
     pub previous: Option<&'a Snapshot>,
 }
 
-/// Something that cannot be put to work.
+/// Something that cannot be put to work. In the snapshot a route is then left out, and a plugin refuses every request that
+/// it would have seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanFault {
     /// Collection of the entity, e.g. `plugins`.

@@ -6,6 +6,7 @@ use crate::filter_library::FilterLibrary;
 use crate::live_entities::LiveEntities;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tidegate_plan::{PlanFault, PlanInput, Snapshot, keep_times, plan};
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{Kind, Registry};
 use tidegate_router::Flavor;
+use tidegate_wasm::AbsentFilters;
 
 /// Knows how this process reads configurations.
 pub struct Configuration {
@@ -113,7 +115,12 @@ impl Configuration {
 
     /// Why entities of a declarative configuration, references followed, could not be put to work.
     pub(crate) fn plan_faults(&self, entities: &EntitySet) -> Vec<Inspection> {
-        let (_, faults) = self.plan(entities, &self.latest_registry(), None);
+        let mut registry = Registry::clone(&self.latest_registry());
+        if registry.absent_filter().is_some() {
+            // What was let pass at the start is not let in now.
+            registry.set_absent_filter(Arc::new(AbsentFilters::new(BTreeMap::new(), false)));
+        }
+        let (_, faults) = self.plan(entities, &registry, None);
         let found = faults.into_iter().filter_map(|fault| {
             Some(Inspection {
                 collection: fault.collection,
@@ -247,30 +254,36 @@ impl Configuration {
         })
     }
 
-    /// The entities of a store, which were checked when they were written. Those that cannot be put to work all the
-    /// same are left out, and the text says which.
+    /// The entities of a store, which were checked when they were written. What cannot be put to work all the same serves
+    /// nothing: no route, and no request where a plugin would have had its say. The text says what and why.
     ///
     /// # Errors
-    /// When the filters cannot be read.
+    /// When the filters cannot be read at the start. Later, those that were read before serve on: an edit has to be live.
     pub(crate) fn compile_stored(
         &self,
         stored: &LiveEntities,
         filters: Filters,
         previous: Option<&Snapshot>,
     ) -> Result<(Compiled, Option<String>)> {
-        let registry = match filters {
-            Filters::ReadAgain => self.registry(previous.is_none())?,
-            Filters::AsTheyWere => self.latest_registry(),
+        let (registry, trouble) = match filters {
+            Filters::AsTheyWere => (self.latest_registry(), None),
+            Filters::ReadAgain => match self.registry(previous.is_none()) {
+                Ok(registry) => (registry, None),
+                Err(error) if previous.is_some() => (self.latest_registry(), Some(format!("{error:#}"))),
+                Err(error) => return Err(error),
+            },
         };
         let entities = self.resolved(stored, &registry);
         let (snapshot, faults) = self.plan(&entities, &registry, previous);
+        let faults = (!faults.is_empty()).then(|| listed(&faults));
+        let told: Vec<String> = trouble.into_iter().chain(faults).collect();
         let compiled = Compiled {
             snapshot: Arc::new(snapshot),
             written: Arc::clone(stored.entities()),
             entities,
             content_hash: stored.version().to_string(),
         };
-        Ok((compiled, (!faults.is_empty()).then(|| listed(&faults))))
+        Ok((compiled, (!told.is_empty()).then(|| told.join("\n"))))
     }
 
     /// The entities with their vault references followed; the same ones when there are none.

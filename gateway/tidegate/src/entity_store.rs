@@ -16,7 +16,18 @@ use tidegate_store::{
 /// # Errors
 /// When it cannot be opened; the text says how to mend that.
 pub(crate) fn open(settings: &Settings) -> Result<Store> {
-    let backend: Box<dyn Backend> = match kind(settings) {
+    let kind = kind(settings);
+    let configuration = &settings.configuration;
+    if kind != Database::Off
+        && (configuration.declarative_config.is_some() || configuration.declarative_config_string.is_some())
+    {
+        let database = kind.as_str();
+        tracing::warn!(
+            database,
+            "the declarative configuration is not read: entities live in the database"
+        );
+    }
+    let backend: Box<dyn Backend> = match kind {
         Database::Embedded => Box::new(embedded(settings)?),
         Database::Postgres => Box::new(PostgresBackend::open(postgres_settings(settings)?)?),
         Database::Off | Database::Auto => Box::new(MemoryBackend::default()),

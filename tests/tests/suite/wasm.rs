@@ -14,6 +14,8 @@ mod component;
 mod conformance;
 #[path = "wasm/guest.rs"]
 mod guest;
+#[path = "wasm/managed.rs"]
+mod managed;
 #[path = "wasm/messages.rs"]
 mod messages;
 #[path = "wasm/metrics.rs"]

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use tidegate_config::declarative::{PluginSchema, PluginSchemas};
 use tidegate_config::settings::Settings;
-use tidegate_model::entities::{EntitySet, Plugin};
+use tidegate_model::entities::{EntitySet, FilterChain, Plugin};
 use tidegate_model::schema::{PathSegment, Violation};
+use tidegate_plan::entry_of_chain;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{BuildCx, BuildError, Registry};
 
@@ -45,13 +46,14 @@ pub(super) fn inspect(
 ) -> Vec<Violation> {
     match collection {
         "plugins" => plugin(registry, services, record),
-        "filter_chains" => chain(registry, record),
+        "filter_chains" => chain(registry, services, record),
         "certificates" | "ca_certificates" => certificate(collection, record),
         _ => Vec::new(),
     }
 }
 
-/// Builds the plugin, and throws it away. Filters are compiled when they are attached, not within a transaction.
+/// Builds the plugin, and throws it away. A filter that is installed was compiled when its file was found; one that names
+/// its module may be new, and nothing is compiled within a transaction.
 fn plugin(registry: &Registry, services: &Arc<Services>, record: &Map<String, Value>) -> Vec<Violation> {
     let value = Value::Object(record.clone());
     if value.to_string().contains(REFERENCE) {
@@ -60,18 +62,23 @@ fn plugin(registry: &Registry, services: &Arc<Services>, record: &Map<String, Va
     let Ok(entity) = serde_json::from_value::<Plugin>(value) else {
         return Vec::new();
     };
-    let built = match registry.kind_of(&entity) {
-        Ok(Some(kind)) if !kind.is_filter() => {
-            let cx = BuildCx {
-                entity: &entity,
-                services,
-            };
-            kind.build(&entity.config, &cx).map(drop)
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error),
+    if names_module(entity.tidegate.as_ref()) {
+        return Vec::new();
+    }
+    let Some(kind) = registry.get(&entity.name) else {
+        return Vec::new();
     };
+    let cx = BuildCx {
+        entity: &entity,
+        services,
+    };
+    let built = kind.build(&entity.config, &cx);
     built.err().map(violation).into_iter().collect()
+}
+
+/// Whether the options of a filter say which module it is.
+fn names_module(options: Option<&Value>) -> bool {
+    options.is_some_and(|own| own.get("module").is_some() || own.get("sha256").is_some())
 }
 
 fn violation(error: BuildError) -> Violation {
@@ -94,24 +101,34 @@ fn steps(path: &str) -> Vec<PathSegment> {
         .collect()
 }
 
-/// Every filter of a chain is installed, or names its module.
-fn chain(registry: &Registry, record: &Map<String, Value>) -> Vec<Violation> {
-    let filters = record.get("filters").and_then(Value::as_array);
-    let missing = filters.into_iter().flatten().enumerate().filter(|(_, filter)| {
-        let name = filter.get("name").and_then(Value::as_str).unwrap_or_default();
-        let names_module = filter
-            .get("tidegate")
-            .is_some_and(|own| own.get("module").is_some() || own.get("sha256").is_some());
-        !names_module && registry.get(name).is_none_or(|kind| !kind.is_filter())
+/// Every filter of a chain is installed and takes its configuration, or names its module.
+fn chain(registry: &Registry, services: &Arc<Services>, record: &Map<String, Value>) -> Vec<Violation> {
+    let Ok(chain) = serde_json::from_value::<FilterChain>(Value::Object(record.clone())) else {
+        return Vec::new();
+    };
+    let filters = (0..).zip(&chain.filters);
+    let wrong = filters.filter_map(|(place, filter)| {
+        if names_module(filter.tidegate.as_ref()) {
+            return None;
+        }
+        let Some(kind) = registry.get(&filter.name).filter(|kind| kind.is_filter()) else {
+            return Some((place, "name".to_owned(), "no such filter".to_owned()));
+        };
+        let entity = entry_of_chain(&chain, place, filter);
+        if entity.config.to_string().contains(REFERENCE) {
+            return None;
+        }
+        let cx = BuildCx {
+            entity: &entity,
+            services,
+        };
+        let error = kind.build_for_chain(&entity.config, &cx).err()?;
+        Some((place, error.path, error.message))
     });
-    missing
-        .map(|(index, _)| Violation {
-            path: vec![
-                PathSegment::Key("filters".to_owned()),
-                PathSegment::Index(index),
-                PathSegment::Key("name".to_owned()),
-            ],
-            message: "no such filter".to_owned(),
+    wrong
+        .map(|(place, path, message)| Violation {
+            path: steps(&format!("filters[{place}].{path}")),
+            message,
             is_entity_check: false,
         })
         .collect()

@@ -85,6 +85,10 @@ async fn survives_kills(mut gateway: Gateway, kills: usize) {
             acknowledged += count;
             expected.extend(states);
         }
+        if round % 3 == 0 {
+            let after = Duration::from_micros(fastrand::u64(0..200_000));
+            gateway.crash_while_starting(after).await;
+        }
         gateway.start_again().await;
         for (name, states) in expected {
             let answer = admin.call(Request::get(&format!("/services/{name}"))).await;
@@ -224,4 +228,21 @@ fn limit_files(gateway: &Gateway, bytes: &str) {
         .status()
         .unwrap();
     assert!(status.success(), "prlimit");
+}
+
+#[tokio::test]
+async fn a_declarative_file_beside_a_database_is_told_to_be_unread() {
+    let gateway = Gateway::with("services: [{name: s, host: h}]")
+        .setting("database", "embedded")
+        .setting("admin_listen", "{admin}")
+        .start()
+        .await;
+    assert_eq!(gateway.admin().get("/services").await["data"], json!([]));
+    assert!(
+        gateway
+            .log()
+            .contains("the declarative configuration is not read"),
+        "{}",
+        gateway.log()
+    );
 }

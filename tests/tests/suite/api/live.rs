@@ -13,6 +13,7 @@ on_every_store!(
     a_credential_with_an_end_lets_nobody_in_after_it,
     groups_of_consumers_decide_at_once,
     vault_references_are_shown_as_written_and_followed_by_traffic,
+    a_plugin_whose_secret_cannot_be_used_lets_nothing_through,
 );
 
 /// A service at that upstream with one route.
@@ -192,4 +193,21 @@ async fn vault_references_are_shown_as_written_and_followed_by_traffic(site: &Si
         (seen == "gold").then_some(()).ok_or(seen)
     })
     .await;
+}
+
+async fn a_plugin_whose_secret_cannot_be_used_lets_nothing_through(site: &Site) {
+    let upstream = Upstream::ok().await;
+    let admin = site.admin();
+    published(&admin, "s", &upstream, &["/"]).await;
+    published(&admin, "other", &upstream, &["/other"]).await;
+    let config = json!({"add": {"headers": ["X-Secret:{vault://env/test-unusable}"]}});
+    let plugin = json!({"name": "request-transformer", "config": config});
+    let made = admin.post("/services/s/plugins", plugin).await;
+    site.answers(&Request::get("/"), 503).await;
+    site.reaches(&Request::get("/other"), &upstream).await;
+    let path = format!("/plugins/{}", made["id"].as_str().unwrap());
+    let config = json!({"add": {"headers": ["X-Secret:{vault://env/test-secret}"]}});
+    admin.patch(&path, json!({"config": config})).await;
+    site.reaches(&Request::get("/"), &upstream).await;
+    assert_eq!(upstream.last().header("X-Secret"), "hidden treasure");
 }

@@ -110,6 +110,7 @@ fn node() -> Builder {
         .setting("workers", "2")
         .environment("TEST_SECRET", "hidden treasure")
         .environment("TEST_SECOND", "gold")
+        .environment("TEST_UNUSABLE", "$(os.execute())")
 }
 
 /// A place of one's own in a database server.
