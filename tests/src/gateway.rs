@@ -85,7 +85,7 @@ impl Builder {
             settings.insert("database".to_owned(), "embedded".to_owned());
         }
         settings.extend(self.settings);
-        let has_admin = settings["admin_listen"] != "off";
+        let has_admin = settings["admin_listen"].contains("{admin}");
         let mut environment = self.environment;
         for (name, value) in &settings {
             let value = value

@@ -116,7 +116,11 @@ impl Reloader {
         }
         let shown = self.stored.configuration_hash();
         let shown = shown.filter(|hash| hash != NO_CONFIGURATION || !self.configuration.has_source());
-        Some(shown.unwrap_or_else(|| self.state.lock().content_hash.clone()))
+        let unshown = || match self.configuration.has_source() {
+            true => self.state.lock().content_hash.clone(),
+            false => NO_CONFIGURATION.to_owned(),
+        };
+        Some(shown.unwrap_or_else(unshown))
     }
 
     /// The last outcome.
