@@ -132,9 +132,9 @@ fn config_show_tells_where_each_value_came_from() {
     assert_eq!(answer.code, 0, "{}", answer.stderr);
     let expected = [
         "workers = 2  # command line".to_owned(),
+        "pg_password = ******  # environment variable TIDEGATE_PG_PASSWORD".to_owned(),
         "proxy_listen = off  # environment variable KONG_PROXY_LISTEN".to_owned(),
         format!("log_level = warn  # {conf}, line 1"),
-        "pg_password = ******  # environment variable TIDEGATE_PG_PASSWORD".to_owned(),
     ];
     assert_eq!(answer.stdout.lines().collect::<Vec<_>>(), expected);
 }
