@@ -20,5 +20,7 @@ mod rules;
 mod site;
 #[path = "api/traffic.rs"]
 mod traffic;
+#[path = "api/verbs.rs"]
+mod verbs;
 
 use site::{Site, on_every_store};
