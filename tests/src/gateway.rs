@@ -208,6 +208,14 @@ impl Gateway {
         self.log.lock().clone()
     }
 
+    /// Waits until it logged a text: its lines come over a pipe, some time after what they tell of.
+    pub async fn logs(&self, text: &str) {
+        eventually(&format!("the log to say `{text}`"), PATIENCE, async || {
+            self.log.lock().contains(text).then_some(())
+        })
+        .await;
+    }
+
     /// Sends a request on a new connection to the plain listener.
     pub async fn call(&self, request: &Request) -> Response {
         RawClient::connect(self.proxy).await.call(request).await

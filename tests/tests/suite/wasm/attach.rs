@@ -77,7 +77,7 @@ async fn a_configuration_with_an_unknown_filter_is_refused_and_the_old_one_serve
         .await;
     let changed = routes(&upstream, &chain("one"));
     assert_eq!(gateway.reload(changed).await, Reload::Refused);
-    assert!(gateway.log().contains("no such filter 'one'"));
+    gateway.logs("no such filter 'one'").await;
     assert_eq!(gateway.get("/a").await.header("x-filter"), "other");
 }
 

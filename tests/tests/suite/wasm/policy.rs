@@ -102,10 +102,7 @@ async fn without_a_filter_whose_policy_is_closed_the_gateway_starts_and_is_not_r
     let ready = gateway.status_page("/status/ready").await;
     assert_eq!(ready.status, 503);
     assert!(ready.text().contains("not there"), "{}", ready.text());
-    assert!(
-        gateway.log().contains("not a WebAssembly module"),
-        "the reason is told"
-    );
+    gateway.logs("not a WebAssembly module").await;
     // What is missing is no reason to refuse another change, but one more missing filter is.
     let other = "- {name: t, url: \"http://127.0.0.1:1\"}\n";
     let changed = two_routes(&upstream, &format!("{other}{more}"));

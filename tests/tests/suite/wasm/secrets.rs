@@ -60,7 +60,7 @@ async fn a_component_reads_the_references_that_its_attachment_grants() {
         shown.contains("Failure::Other"),
         "a reference without a value: {shown}"
     );
-    assert!(gateway.log().contains("environment variable X is not set"));
+    gateway.logs("environment variable X is not set").await;
 }
 
 /// Shows its configuration in a header.

@@ -68,7 +68,7 @@ async fn a_failure_outside_of_exchanges_is_counted_and_exchanges_go_on() {
             })
             .await;
             let told = format!("callback=\"proxy_on_{callback}\"");
-            assert!(gateway.log().contains(&told), "{kind} in {callback}");
+            gateway.logs(&told).await;
             for path in ["/a", "/plain"] {
                 assert_eq!(
                     gateway.get(path).await.status,
