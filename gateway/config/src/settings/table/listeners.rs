@@ -15,8 +15,8 @@ settings_group! {
             "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384",
         );
 
-        /// Addresses of the Admin API, which also answers what `status_listen` answers. On other addresses than loopback
-        /// it needs `admin_token` or a network that keeps others out.
+        /// Addresses of the Admin API, which also answers `/status/ready`, `/status/upstreams` and `/metrics`. On other
+        /// addresses than loopback it needs `admin_token` or a network that keeps others out.
         admin_listen: ListenList = listen(
             "127.0.0.1:8001 reuseport backlog=16384, 127.0.0.1:8444 http2 ssl reuseport backlog=16384",
         );

@@ -4,7 +4,7 @@ use crate::settings::group::settings_group;
 use crate::settings::spec::{choice, count, size, text};
 use crate::settings::values::{AccessLogFormat, LogFormat, LogLevel, LogTarget};
 
-const TARGET: &str = "`off`, `stdout`, `stderr` or the path of a file";
+pub(super) const TARGET: &str = "`off`, `stdout`, `stderr` or the path of a file";
 
 settings_group! {
     /// Access logs and the process log.

@@ -1,5 +1,6 @@
 //! Where entities live when they are changed through the Admin API, and the Admin API itself.
 
+use super::logs::TARGET;
 use crate::settings::group::settings_group;
 use crate::settings::spec::{choice, count, list, millis, path, seconds, size, switch, text};
 use crate::settings::values::{Database, LogTarget, Secret};
@@ -47,7 +48,11 @@ settings_group! {
         /// Whether the certificate of PostgreSQL is verified, against `lua_ssl_trusted_certificate`.
         pg_ssl_verify: bool = switch("off");
 
-        /// Time between two looks for changes of other nodes, beside PostgreSQL's own notifications.
+        /// Accepted from files of Kong: with `pg_ssl` a server without TLS is refused whatever this says.
+        pg_ssl_required: bool = switch("off").never();
+
+        /// Time between two looks for changes of other nodes, beside PostgreSQL's own notifications; a tenth of a second
+        /// at least.
         db_update_frequency: Duration = seconds("5", 0, DAY);
     }
 }
@@ -61,13 +66,15 @@ settings_group! {
 
         /// Largest body of a request to the Admin API. A larger one is answered with 413.
         admin_client_max_body_size: usize = size("10m", 1_024, 1 << 30)
+            .zero("no limit")
             .alias(&["nginx_admin_client_max_body_size"])
             .limit();
 
         /// Origins whose pages may read the Admin API, as URLs; empty: the origin of the request is let in, as in Kong.
         admin_gui_url: Vec<String> = list("", "URLs");
 
-        /// Where changes through the Admin API are noted, a line each: who, what, outcome.
-        admin_access_log: LogTarget = text("logs/admin_access.log", "a path, `off`, `stdout` or `stderr`");
+        /// Where a line of JSON for each request to the Admin API goes: time, method, path, status, size, duration.
+        /// Arguments and bodies are left out.
+        admin_access_log: LogTarget = text("logs/admin_access.log", TARGET);
     }
 }
