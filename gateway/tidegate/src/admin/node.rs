@@ -1,9 +1,9 @@
 //! The running gateway as the Admin API sees it.
 
-use super::plugins::{NodePlugins, inspect};
+use super::inspection::inspect;
 use crate::certificates;
 use crate::cli::explain::ExplainRequest;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, RegistrySchemas};
 use crate::explain::explain;
 use crate::prober::Prober;
 use crate::reload::Reloader;
@@ -75,10 +75,8 @@ impl Node for GatewayNode {
     }
 
     fn plugins(&self) -> Arc<dyn PluginSchemas + Send + Sync> {
-        Arc::new(NodePlugins {
-            registry: self.configuration.latest_registry(),
-            settings: Arc::clone(&self.settings),
-        })
+        let registry = self.configuration.latest_registry();
+        Arc::new(RegistrySchemas::new(registry, Arc::clone(&self.settings)))
     }
 
     fn plugins_on_server(&self) -> Vec<PluginOnServer> {
@@ -125,7 +123,7 @@ impl Node for GatewayNode {
         let targets = upstream.targets(Instant::now());
         Some(UpstreamHealth {
             balancer: upstream_status::overall(&upstream).name(),
-            details: upstream_status::one(&[Arc::clone(&upstream)], &upstream.spec().name)?,
+            details: upstream_status::shown(&upstream),
             targets: targets
                 .iter()
                 .map(|view| TargetHealth {
@@ -178,11 +176,14 @@ impl Node for GatewayNode {
 
     fn set_log_level(&self, level: &str, timeout: Duration) -> Result<(), UnknownLevel> {
         let level: LogLevel = level.parse().map_err(|_| UnknownLevel)?;
-        let before = self.level.set_level(level).map_err(|_| UnknownLevel)?;
+        // Not the level before: that may be one that was to last a while as well.
+        let configured = self.settings.logs.log_level.as_str();
+        let configured: LogLevel = configured.parse().map_err(|_| UnknownLevel)?;
+        self.level.set_level(level).map_err(|_| UnknownLevel)?;
         let handle = self.level.clone();
         let reset = self.runtime.spawn(async move {
             tokio::time::sleep(timeout).await;
-            drop(handle.set_level(before));
+            drop(handle.set_level(configured));
         });
         if let Some(earlier) = self.level_reset.lock().replace(reset) {
             earlier.abort();

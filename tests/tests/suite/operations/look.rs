@@ -59,6 +59,22 @@ async fn a_node_with_an_empty_store_is_ready() {
 }
 
 #[tokio::test]
+async fn a_log_level_for_a_while_gives_way_to_the_configured_one_whatever_came_between() {
+    let gateway = Gateway::managed().start().await;
+    let (admin, path) = (gateway.admin(), "/debug/node/log-level");
+    let configured = admin.get(path).await;
+    for (level, seconds) in [("crit", 600), ("debug", 1)] {
+        let change = Request::new("PUT", &format!("{path}/{level}?timeout={seconds}"));
+        assert_eq!(admin.call(change).await.status, 200);
+    }
+    assert_eq!(admin.get(path).await["message"], "log level: debug");
+    eventually("the configured level is back", PATIENCE, async || {
+        (admin.get(path).await == configured).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route_and_source() {
     let upstream = Upstream::ok().await;
     let routes =
