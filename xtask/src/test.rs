@@ -45,7 +45,13 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
 
 /// Stores are tested with a real server. Debian keeps its programs out of the search path.
 fn postgres() -> Result<()> {
-    if has_program("initdb") || Path::new("/usr/lib/postgresql").is_dir() {
+    let versions = Path::new("/usr/lib/postgresql").read_dir();
+    let is_there = versions
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|version| version.path().join("bin/initdb").exists());
+    if is_there || has_program("initdb") {
         return Ok(());
     }
     shell::install(&[("initdb", "postgresql")])

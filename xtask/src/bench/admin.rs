@@ -2,13 +2,14 @@
 
 use super::MANY_ROUTES;
 use super::disturbed::{self, Disturbance};
+use super::load;
 use super::peers::{Peer, Workdir, free_port};
 use super::proc_stat;
 use super::reload::away_from_the_proxy;
 use super::report::{Table, median};
 use anyhow::{Context, Result, ensure};
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +21,10 @@ const FILLING: usize = 128;
 const MANY_ENTITIES: usize = 100_000;
 const PAGES: usize = 50;
 const EDITS: usize = 50;
+/// The largest request is a configuration of 100,000 entities.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What is answered where no route leads.
+const NO_ROUTE: &str = "no Route matched";
 
 pub(crate) fn run(workdir: &Workdir) -> Result<Vec<Table>> {
     away_from_the_proxy(|| {
@@ -125,9 +130,10 @@ fn configuration(workdir: &Workdir) -> Result<Table> {
         let began = Instant::now();
         Client::connect(port)?.send(&request("POST", "/config", &text))?;
         took.push(began.elapsed().as_secs_f64() * 1_000.0);
+        let answer = load::body(peer.port, &format!("/edition-{edition}/r7/x"))?;
         ensure!(
-            super::load::body(peer.port, &format!("/edition-{edition}/r7/x")).is_ok(),
-            "the configuration does not serve"
+            !answer.contains(NO_ROUTE),
+            "the configuration does not serve: {answer}"
         );
     }
     let first = took.first().copied().unwrap_or_default();
@@ -251,33 +257,16 @@ struct Client(BufReader<TcpStream>);
 
 impl Client {
     fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).context("cannot connect to the Admin API")?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self(BufReader::new(stream)))
+        load::connect_with(port, PATIENCE).map(Self)
     }
 
     /// The body of the answer, which must be a good one.
     fn send(&mut self, request: &str) -> Result<Vec<u8>> {
-        self.0.get_mut().write_all(request.as_bytes())?;
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        let status = line.trim_end().to_owned();
-        let mut length = 0;
-        loop {
-            line.clear();
-            ensure!(self.0.read_line(&mut line)? > 0, "closed");
-            let Some((name, value)) = line.trim_end().split_once(':') else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut body = vec![0; length];
+        let head = load::ask(&mut self.0, request, "")?;
+        let mut body = vec![0; usize::try_from(head.length)?];
         self.0.read_exact(&mut body)?;
-        let is_good = status.starts_with("HTTP/1.1 20");
-        ensure!(is_good, "{status}: {}", String::from_utf8_lossy(&body));
+        let is_good = head.status.starts_with("HTTP/1.1 20");
+        ensure!(is_good, "{}: {}", head.status, String::from_utf8_lossy(&body));
         Ok(body)
     }
 }

@@ -214,20 +214,45 @@ pub(crate) fn body(port: u16, path: &str) -> Result<String> {
 }
 
 fn connect(port: u16) -> Result<BufReader<TcpStream>> {
+    connect_with(port, Duration::from_secs(10))
+}
+
+/// A connection on which nothing is waited for longer than `patience`.
+pub(crate) fn connect_with(port: u16, patience: Duration) -> Result<BufReader<TcpStream>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).context("cannot connect")?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(patience))?;
     Ok(BufReader::new(stream))
 }
 
 /// One request; the value of the header `wanted` in its answer.
 fn exchange(stream: &mut BufReader<TcpStream>, request: &str, wanted: &str) -> Result<Option<String>> {
+    let head = ask(stream, request, wanted)?;
+    std::io::copy(&mut stream.take(head.length), &mut std::io::sink())?;
+    anyhow::ensure!(head.status.starts_with("HTTP/1.1 200"), "not 200");
+    Ok(head.found)
+}
+
+/// What the head of an answer says.
+pub(crate) struct Head {
+    /// The first line.
+    pub(crate) status: String,
+    /// Bytes of the body, which is still to be read.
+    pub(crate) length: u64,
+    /// The value of the header that was wanted.
+    found: Option<String>,
+}
+
+/// Sends a request and reads the head of its answer.
+pub(crate) fn ask(stream: &mut BufReader<TcpStream>, request: &str, wanted: &str) -> Result<Head> {
     stream.get_mut().write_all(request.as_bytes())?;
     let mut line = String::new();
     stream.read_line(&mut line)?;
-    let is_good = line.starts_with("HTTP/1.1 200");
-    let mut length = 0;
-    let mut found = None;
+    let mut head = Head {
+        status: line.trim_end().to_owned(),
+        length: 0,
+        found: None,
+    };
     loop {
         line.clear();
         if stream.read_line(&mut line)? == 0 {
@@ -237,15 +262,13 @@ fn exchange(stream: &mut BufReader<TcpStream>, request: &str, wanted: &str) -> R
             break;
         };
         if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse()?;
+            head.length = value.trim().parse()?;
         }
         if name.eq_ignore_ascii_case(wanted) {
-            found = Some(value.trim().to_owned());
+            head.found = Some(value.trim().to_owned());
         }
     }
-    std::io::copy(&mut stream.take(length), &mut std::io::sink())?;
-    anyhow::ensure!(is_good, "not 200");
-    Ok(found)
+    Ok(head)
 }
 
 #[cfg(test)]
