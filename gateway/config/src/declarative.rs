@@ -27,7 +27,7 @@ pub use plugins::{
 };
 
 use crate::diagnostics::Diagnostics;
-use crate::vault::{Secrets, Warning, resolve_references};
+use crate::vault::{Secrets, Warning, may_refer, resolve_references};
 use assemble::Assembler;
 use document::Document;
 use flatten::Drafts;
@@ -190,7 +190,7 @@ fn try_references(
     entities: &EntitySet,
     options: &LoadOptions<'_>,
 ) -> (Option<EntitySet>, Vec<Warning>) {
-    let Some(secrets) = options.secrets.filter(|_| document.text().contains("{vault://")) else {
+    let Some(secrets) = options.secrets.filter(|_| may_refer(document.text())) else {
         return (None, Vec::new());
     };
     let mut resolved = entities.clone();

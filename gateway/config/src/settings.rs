@@ -141,6 +141,17 @@ impl Settings {
         self.process.prefix.join(path)
     }
 
+    /// The file that a log goes to, as the log writer names it; none when the log is off.
+    #[must_use]
+    pub fn log_path(&self, target: &values::LogTarget) -> Option<String> {
+        match target {
+            values::LogTarget::Off => None,
+            values::LogTarget::Stdout => Some("/dev/stdout".to_owned()),
+            values::LogTarget::Stderr => Some("/dev/stderr".to_owned()),
+            values::LogTarget::File(path) => Some(self.in_prefix(path).display().to_string()),
+        }
+    }
+
     /// The file that holds the process id while the gateway runs.
     #[must_use]
     pub fn pid_file(&self) -> PathBuf {

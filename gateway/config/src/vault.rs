@@ -8,7 +8,7 @@ mod entities;
 mod reference;
 
 pub use entities::{Secrets, Warning, resolve_references};
-pub use reference::Reference;
+pub use reference::{Reference, may_refer};
 
 use serde_json::Value;
 use std::collections::HashMap;

@@ -2,7 +2,6 @@
 
 use crate::tls::UpstreamTls;
 use rustls::pki_types::ServerName;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,15 +24,6 @@ pub enum UpstreamAddress<'a> {
     Tcp(SocketAddr),
     /// A socket file.
     Unix(&'a Path),
-}
-
-impl fmt::Display for UpstreamAddress<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
 }
 
 impl From<SocketAddr> for UpstreamAddress<'_> {

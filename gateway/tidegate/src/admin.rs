@@ -1,25 +1,24 @@
 //! The Admin API on its listeners. It also answers what the status listener answers and Kong's own API does not have.
 
 mod audit;
+mod inspection;
 mod node;
-mod plugins;
 
 pub(crate) use node::GatewayNode;
 
 use crate::control_listener::{self, Answer, ControlListener};
 use crate::entity_store;
-use crate::status::StatusAnswers;
+use crate::status::{StatusAnswers, json_reply};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
+use serde_json::json;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_admin::{AdminApi, AdminToken, Mode, Options};
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::Database;
 use tidegate_store::Store;
 use tidegate_telemetry::line_writer::LineWriter;
 
@@ -35,15 +34,16 @@ pub(crate) fn api(
     node: Arc<GatewayNode>,
     lines: &Arc<LineWriter>,
 ) -> Arc<AdminApi> {
-    let mode = match entity_store::kind(settings) {
-        Database::Off | Database::Auto => Mode::Declarative,
-        Database::Embedded | Database::Postgres => Mode::Database,
+    let mode = if entity_store::is_declarative(settings) {
+        Mode::Declarative
+    } else {
+        Mode::Database
     };
     let admin = &settings.admin;
     let options = Options {
         context: crate::configuration::model_context(settings),
         limits: crate::configuration::declarative_limits(settings),
-        max_body: admin.admin_client_max_body_size,
+        max_body: max_body(settings),
         origins: admin.admin_gui_url.clone(),
         token: admin
             .admin_token
@@ -55,17 +55,25 @@ pub(crate) fn api(
     Arc::new(AdminApi::new(store, node, options))
 }
 
+/// Bytes of a body at most.
+fn max_body(settings: &Settings) -> usize {
+    match settings.admin.admin_client_max_body_size {
+        0 => usize::MAX,
+        limit => limit,
+    }
+}
+
 /// Serves every listener of the Admin API on the current runtime.
 pub(crate) fn serve(
+    settings: &Settings,
     listeners: Vec<ControlListener>,
     api: Arc<AdminApi>,
     status: Arc<StatusAnswers>,
-    max_body: usize,
 ) {
     let answers = AdminAnswers {
         api,
         status,
-        max_body,
+        max_body: max_body(settings),
     };
     control_listener::serve(listeners, &Arc::new(answers));
 }
@@ -80,7 +88,6 @@ impl Answer for AdminAnswers {
     fn to(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        _: Option<IpAddr>,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static {
         let answers = Arc::clone(self);
         async move { Ok(answers.answer(request).await) }
@@ -120,7 +127,7 @@ impl AdminAnswers {
                 Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request body took too long"),
             }
         };
-        Err(Box::new(refusal(status, message)))
+        Err(Box::new(json_reply(status, &json!({ "message": message }))))
     }
 }
 
@@ -128,13 +135,4 @@ impl AdminAnswers {
 fn is_of_status(path: &str) -> bool {
     let path = path.trim_end_matches('/');
     matches!(path, "/metrics" | "/status/ready") || path.starts_with("/status/upstreams")
-}
-
-fn refusal(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    let body = serde_json::json!({ "message": message }).to_string();
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
 }

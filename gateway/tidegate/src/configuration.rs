@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_config::declarative::{
     self, Inspection, Limits, LoadOptions, PluginSchema, PluginSchemas, PluginScopes, Source,
 };
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::{Database, EnabledNames};
-use tidegate_config::vault::{Environment, Secrets, Warning, resolve_references};
+use tidegate_config::vault::{Environment, Secrets, Warning, may_refer, resolve_references};
 use tidegate_model::entities::EntitySet;
 use tidegate_model::schema::{Context as ModelContext, RouterFlavor};
 use tidegate_plan::{PlanFault, PlanInput, Snapshot, keep_times, plan};
@@ -165,10 +165,7 @@ impl Configuration {
     /// Whether the settings name a declarative text, and entities live there.
     #[must_use]
     pub fn has_source(&self) -> bool {
-        let configuration = &self.settings.configuration;
-        let is_named =
-            configuration.declarative_config.is_some() || configuration.declarative_config_string.is_some();
-        is_named && entity_store::kind(&self.settings) == Database::Off
+        entity_store::names_text(&self.settings) && entity_store::is_declarative(&self.settings)
     }
 
     /// The declarative text; `None` when the settings name none.
@@ -196,7 +193,7 @@ impl Configuration {
         registry: &Registry,
         previous: Option<&Snapshot>,
     ) -> Result<Compiled> {
-        let schemas = RegistrySchemas::new(registry, &self.settings);
+        let schemas = RegistrySchemas::new(registry, &*self.settings);
         let environment = |name: &str| std::env::var(name).ok();
         let mut options = load_options(&self.settings, &schemas);
         let secrets = secrets(&self.settings, &environment);
@@ -223,7 +220,7 @@ impl Configuration {
         }
         let written = Arc::new(written);
         let mut entities = Arc::clone(&written);
-        if memchr::memmem::find(&source.bytes, b"{vault://").is_some() {
+        if may_refer(&String::from_utf8_lossy(&source.bytes)) {
             // References that lead nowhere were among the warnings.
             drop(resolve_references(
                 Arc::make_mut(&mut entities),
@@ -255,7 +252,7 @@ impl Configuration {
     }
 
     /// The entities of a store, which were checked when they were written. What cannot be put to work all the same serves
-    /// nothing: no route, and no request where a plugin would have had its say. The text says what and why.
+    /// nothing: no route, and no request where a plugin would have had its say. The log and the text say what and why.
     ///
     /// # Errors
     /// When the filters cannot be read at the start. Later, those that were read before serve on: an edit has to be live.
@@ -277,13 +274,17 @@ impl Configuration {
         let (snapshot, faults) = self.plan(&entities, &registry, previous);
         let faults = (!faults.is_empty()).then(|| listed(&faults));
         let told: Vec<String> = trouble.into_iter().chain(faults).collect();
+        let told = (!told.is_empty()).then(|| told.join("\n"));
+        if let Some(text) = &told {
+            tracing::error!("a part of the stored configuration is not in service:\n{text}");
+        }
         let compiled = Compiled {
             snapshot: Arc::new(snapshot),
             written: Arc::clone(stored.entities()),
             entities,
             content_hash: stored.version().to_string(),
         };
-        Ok((compiled, (!told.is_empty()).then(|| told.join("\n"))))
+        Ok((compiled, told))
     }
 
     /// The entities with their vault references followed; the same ones when there are none.
@@ -293,7 +294,7 @@ impl Configuration {
         }
         let mut entities = EntitySet::clone(stored.entities());
         let environment = |name: &str| std::env::var(name).ok();
-        let schemas = RegistrySchemas::new(registry, &self.settings);
+        let schemas = RegistrySchemas::new(registry, &*self.settings);
         let secrets = secrets(&self.settings, &environment);
         let missing = resolve_references(&mut entities, &schemas, &secrets);
         self.tell(missing);
@@ -352,7 +353,7 @@ pub fn read_source(path: &Path) -> Result<SourceText> {
 
 /// How files are read under these settings.
 #[must_use]
-pub fn load_options<'a>(settings: &Settings, schemas: &'a RegistrySchemas<'a>) -> LoadOptions<'a> {
+pub fn load_options<'a>(settings: &Settings, schemas: &'a dyn PluginSchemas) -> LoadOptions<'a> {
     LoadOptions {
         context: model_context(settings),
         limits: declarative_limits(settings),
@@ -420,31 +421,34 @@ pub fn flavor(settings: &Settings) -> Flavor {
     }
 }
 
-/// The registry's tables as the loader asks for them; kinds that are not enabled do not exist for it.
-pub struct RegistrySchemas<'a> {
-    registry: &'a Registry,
-    enabled: &'a EnabledNames,
+/// The registry's tables as the loader asks for them; kinds that are not enabled do not exist for it. Borrowed or shared.
+pub struct RegistrySchemas<R, S> {
+    registry: R,
+    settings: S,
 }
 
-impl<'a> RegistrySchemas<'a> {
+impl<R, S> RegistrySchemas<R, S>
+where
+    R: Deref<Target = Registry>,
+    S: Deref<Target = Settings>,
+{
     /// The kinds that the settings enable.
     #[must_use]
-    pub fn new(registry: &'a Registry, settings: &'a Settings) -> Self {
-        Self {
-            registry,
-            enabled: &settings.configuration.plugins,
-        }
+    pub fn new(registry: R, settings: S) -> Self {
+        Self { registry, settings }
     }
-}
 
-impl RegistrySchemas<'_> {
     /// Filters have a setting of their own, which decides what is in the registry.
-    pub(crate) fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
-        kind.is_filter() || self.enabled.has(kind.name())
+    fn is_enabled(&self, kind: &Arc<dyn Kind>) -> bool {
+        kind.is_filter() || self.settings.configuration.plugins.has(kind.name())
     }
 }
 
-impl PluginSchemas for RegistrySchemas<'_> {
+impl<R, S> PluginSchemas for RegistrySchemas<R, S>
+where
+    R: Deref<Target = Registry> + Sync,
+    S: Deref<Target = Settings> + Sync,
+{
     fn get(&self, name: &str) -> Option<PluginSchema> {
         let kind = self.registry.get(name).filter(|kind| self.is_enabled(kind))?;
         Some(schema_of(kind))
@@ -460,7 +464,7 @@ impl PluginSchemas for RegistrySchemas<'_> {
     }
 }
 
-pub(crate) fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
+fn schema_of(kind: &Arc<dyn Kind>) -> PluginSchema {
     let scopes = kind.scopes();
     PluginSchema {
         config: kind.schema(),

@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_config::listen::ListenAddress;
@@ -33,11 +32,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Who answers requests to control listeners.
 pub(crate) trait Answer: Send + Sync + 'static {
-    /// The answer to a request from that address; none over a unix socket.
+    /// The answer to a request.
     fn to(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        peer: Option<IpAddr>,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static;
 }
 
@@ -127,22 +125,21 @@ where
     };
     let door = Arc::new(door);
     macro_rules! accept_from {
-        ($listener:expr, $peer:expr) => {
+        ($listener:expr) => {
             loop {
-                let (stream, from) = match $listener.accept().await {
-                    Ok(accepted) => accepted,
+                let stream = match $listener.accept().await {
+                    Ok((stream, _)) => stream,
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                         continue;
                     }
                 };
-                let peer = $peer(from);
                 if let Ok(permit) = limits.admit(None) {
                     let (door, answer) = (Arc::clone(&door), Arc::clone(&answer));
                     tokio::spawn(async move {
                         let _permit = permit;
-                        door.enter(stream, peer, &answer).await;
+                        door.enter(stream, &answer).await;
                     });
                 }
             }
@@ -151,11 +148,11 @@ where
     match bound.socket {
         BoundSocket::Tcp(socket) => {
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            accept_from!(listener, |from: SocketAddr| Some(from.ip()))
+            accept_from!(listener)
         }
         BoundSocket::Unix(socket) => {
             let listener = tokio::net::UnixListener::from_std(socket)?;
-            accept_from!(listener, |_| None::<IpAddr>)
+            accept_from!(listener)
         }
     }
 }
@@ -168,7 +165,7 @@ struct Door {
 }
 
 impl Door {
-    async fn enter<S, A>(&self, mut stream: S, peer: Option<IpAddr>, answer: &Arc<A>)
+    async fn enter<S, A>(&self, mut stream: S, answer: &Arc<A>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         A: Answer,
@@ -181,30 +178,26 @@ impl Door {
         }
         match &self.tls {
             Some(tls) => match tls::accept(tls, stream, PATIENCE).await {
-                Ok((stream, facts)) if facts.http2 => http2(stream, peer, answer).await,
-                Ok((stream, _)) => http1(stream, peer, answer).await,
+                Ok((stream, facts)) if facts.http2 => http2(stream, answer).await,
+                Ok((stream, _)) => http1(stream, answer).await,
                 Err(error) => tracing::debug!(%error, "TLS handshake failed"),
             },
             None if self.http2 => match tokio::time::timeout(PATIENCE, sniff(&mut stream)).await {
-                Ok(Ok(ClientProtocol::Http2(bytes))) => {
-                    http2(Prefixed::new(stream, bytes), peer, answer).await
-                }
-                Ok(Ok(ClientProtocol::Http1(bytes))) => {
-                    http1(Prefixed::new(stream, bytes), peer, answer).await
-                }
+                Ok(Ok(ClientProtocol::Http2(bytes))) => http2(Prefixed::new(stream, bytes), answer).await,
+                Ok(Ok(ClientProtocol::Http1(bytes))) => http1(Prefixed::new(stream, bytes), answer).await,
                 Ok(Err(_)) | Err(_) => {}
             },
-            None => http1(stream, peer, answer).await,
+            None => http1(stream, answer).await,
         }
     }
 }
 
-async fn http1<S, A>(stream: S, peer: Option<IpAddr>, answer: &Arc<A>)
+async fn http1<S, A>(stream: S, answer: &Arc<A>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Answer,
 {
-    let service = service_fn(|request| answer.to(request, peer));
+    let service = service_fn(|request| answer.to(request));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -214,12 +207,12 @@ where
     drop(builder.serve_connection(TokioIo::new(stream), service).await);
 }
 
-async fn http2<S, A>(stream: S, peer: Option<IpAddr>, answer: &Arc<A>)
+async fn http2<S, A>(stream: S, answer: &Arc<A>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Answer,
 {
-    let service = service_fn(|request| answer.to(request, peer));
+    let service = service_fn(|request| answer.to(request));
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

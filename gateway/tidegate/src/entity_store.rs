@@ -17,10 +17,7 @@ use tidegate_store::{
 /// When it cannot be opened; the text says how to mend that.
 pub(crate) fn open(settings: &Settings) -> Result<Store> {
     let kind = kind(settings);
-    let configuration = &settings.configuration;
-    if kind != Database::Off
-        && (configuration.declarative_config.is_some() || configuration.declarative_config_string.is_some())
-    {
+    if kind != Database::Off && names_text(settings) {
         let database = kind.as_str();
         tracing::warn!(
             database,
@@ -37,17 +34,22 @@ pub(crate) fn open(settings: &Settings) -> Result<Store> {
 
 /// Where entities live, with `auto` decided.
 pub(crate) fn kind(settings: &Settings) -> Database {
-    let configuration = &settings.configuration;
     match settings.store.database {
-        Database::Auto
-            if configuration.declarative_config.is_some()
-                || configuration.declarative_config_string.is_some() =>
-        {
-            Database::Off
-        }
+        Database::Auto if names_text(settings) => Database::Off,
         Database::Auto => Database::Embedded,
         named => named,
     }
+}
+
+/// Whether entities come all at once, from a declarative text.
+pub(crate) fn is_declarative(settings: &Settings) -> bool {
+    kind(settings) == Database::Off
+}
+
+/// Whether the settings name a declarative text.
+pub(crate) fn names_text(settings: &Settings) -> bool {
+    let configuration = &settings.configuration;
+    configuration.declarative_config.is_some() || configuration.declarative_config_string.is_some()
 }
 
 /// How PostgreSQL is reached.

@@ -3,14 +3,12 @@
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
+use tidegate_config::vault::may_refer;
 use tidegate_model::entities::EntitySet;
 use tidegate_model::entity_table::entity_type;
 use tidegate_model::ids::{ConsumerGroupId, ConsumerId};
 use tidegate_store::{MEMBERSHIPS, Row, RowChange, Store, membership_id};
 use uuid::Uuid;
-
-/// What a vault reference begins with.
-const REFERENCE: &str = "{vault://";
 
 /// Every entity of a store as of one version. An edit costs what it changes.
 #[derive(Debug, Default)]
@@ -19,6 +17,8 @@ pub(crate) struct LiveEntities {
     entities: Arc<EntitySet>,
     /// Entities that hold vault references.
     referring: HashSet<(&'static str, Uuid)>,
+    /// What serves came from elsewhere: nothing was taken in, and the next change is a reason to take in everything.
+    is_unread: bool,
 }
 
 impl LiveEntities {
@@ -37,9 +37,20 @@ impl LiveEntities {
         live
     }
 
+    /// The entities of a version that serves and need not be held as well.
+    pub(crate) fn unread(version: u64) -> Self {
+        Self {
+            version,
+            is_unread: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes in what changed since. Returns whether anything did.
     pub(crate) fn catch_up(&mut self, store: &Store) -> bool {
-        let Some(changes) = store.changes_since(self.version) else {
+        let changes = store.changes_since(self.version);
+        let changes = changes.filter(|changes| !self.is_unread || changes.is_empty());
+        let Some(changes) = changes else {
             *self = Self::read(store);
             return true;
         };
@@ -96,7 +107,7 @@ impl LiveEntities {
             return;
         }
         let key = (collection, row.id());
-        if row.text().contains(REFERENCE) {
+        if may_refer(row.text()) {
             self.referring.insert(key);
         } else {
             self.referring.remove(&key);

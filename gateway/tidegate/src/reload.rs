@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::Database;
 use tidegate_plan::Snapshot;
 use tidegate_proxy::Shared;
 use tidegate_telemetry::metrics::Metrics;
@@ -111,7 +110,7 @@ impl Reloader {
 
     /// Hash of the declarative configuration in service, as Kong shows it; none where entities live in a store.
     pub(crate) fn configuration_hash(&self) -> Option<String> {
-        if entity_store::kind(&self.settings) != Database::Off {
+        if !entity_store::is_declarative(&self.settings) {
             return None;
         }
         let shown = self.stored.configuration_hash();
@@ -176,10 +175,10 @@ impl Reloader {
             state.seen = mark(&self.settings);
             state.content_hash.clone()
         };
-        let previous = self.shared.snapshot();
         if !self.configuration.has_source() {
             return self.apply_again(retired);
         }
+        let previous = self.shared.snapshot();
         let outcome = match reason {
             // Who asks may have changed what is not in the file: certificates that settings name, environment.
             Reason::Asked => self.configuration.compile(Some(&previous)).map(Some),

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::{AccessLogFormat, LogFormat, LogTarget};
+use tidegate_config::settings::values::{AccessLogFormat, LogFormat};
 use tidegate_net::limits::ConnectionLimits;
 use tidegate_plugin::counters::Counters;
 use tidegate_plugin::services::{Services, SystemClock};
@@ -120,7 +120,9 @@ pub fn run(settings: Settings) -> Result<()> {
     )?);
     crate::upstream_metrics::add(&metrics, &prober);
     let stored = Stored::new(store, live, control.handle().clone());
-    let written = configuration.has_source().then(|| Arc::clone(&compiled.written));
+    // What nobody can ask for is not kept ready.
+    let has_admin_api = !admin_listeners.is_empty();
+    let written = (has_admin_api && configuration.has_source()).then(|| Arc::clone(&compiled.written));
     let reloader = Reloader::new(
         Arc::clone(&configuration),
         Arc::clone(&settings),
@@ -145,29 +147,26 @@ pub fn run(settings: Settings) -> Result<()> {
         let status = StatusAnswers::new(status);
         control_listener::serve(status_listeners, &status);
         tokio::spawn(Arc::clone(&reloader).watch());
-        let node = Arc::new(GatewayNode {
-            configuration,
-            settings: Arc::clone(&settings),
-            services,
-            reloader: Arc::clone(&reloader),
-            prober: Arc::clone(&prober),
-            metrics: Arc::clone(&metrics),
-            level,
-            runtime: Handle::current(),
-            level_reset: Mutex::default(),
-        });
-        let api = admin::api(&settings, reloader.stored().store.clone(), node, &lines);
-        reloader.stored().shown_by(&api);
-        if let Some(written) = written {
-            reloader.show(written).await;
+        if has_admin_api {
+            let node = Arc::new(GatewayNode {
+                configuration,
+                settings: Arc::clone(&settings),
+                services,
+                reloader: Arc::clone(&reloader),
+                prober: Arc::clone(&prober),
+                metrics: Arc::clone(&metrics),
+                level,
+                runtime: Handle::current(),
+                level_reset: Mutex::default(),
+            });
+            let api = admin::api(&settings, reloader.stored().store.clone(), node, &lines);
+            reloader.stored().shown_by(&api);
+            if let Some(written) = written {
+                reloader.show(written).await;
+            }
+            admin::serve(&settings, admin_listeners, api, status);
         }
         tokio::spawn(Arc::clone(&reloader).follow());
-        admin::serve(
-            admin_listeners,
-            api,
-            status,
-            settings.admin.admin_client_max_body_size,
-        );
         signals.until_stop(&reloader).await;
     });
     tracing::info!(grace = ?settings.process.shutdown_grace, "draining");
@@ -196,10 +195,7 @@ fn first_configuration(
         if configuration.has_source() {
             return Ok((live, configuration.compile(None)?));
         }
-        let (compiled, faults) = configuration.compile_stored(&live, Filters::ReadAgain, None)?;
-        if let Some(text) = faults {
-            tracing::error!("a part of the stored configuration is not in service:\n{text}");
-        }
+        let (compiled, _) = configuration.compile_stored(&live, Filters::ReadAgain, None)?;
         Ok((live, compiled))
     })?
 }
@@ -303,13 +299,10 @@ fn access_log(settings: &Settings, lines: &Arc<LineWriter>) -> AccessLog {
         AccessLogFormat::Combined => Format::compile("combined").unwrap_or(Format::Json),
         AccessLogFormat::Json => Format::Json,
     };
-    let path = match &settings.logs.proxy_access_log {
-        LogTarget::Off => return AccessLog::off(),
-        LogTarget::Stdout => "/dev/stdout".to_owned(),
-        LogTarget::Stderr => "/dev/stderr".to_owned(),
-        LogTarget::File(path) => settings.in_prefix(path).display().to_string(),
-    };
-    AccessLog::to(&path, format, Arc::clone(lines))
+    match settings.log_path(&settings.logs.proxy_access_log) {
+        Some(path) => AccessLog::to(&path, format, Arc::clone(lines)),
+        None => AccessLog::off(),
+    }
 }
 
 /// Makes the working directory's folders. A gateway that may not write them serves all the same.

@@ -12,7 +12,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_proxy::Shared;
@@ -53,7 +52,6 @@ impl Answer for StatusAnswers {
     fn to(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        _: Option<IpAddr>,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static {
         std::future::ready(Ok(answer(self, &request)))
     }
@@ -169,7 +167,7 @@ fn metrics(state: &StatusAnswers) -> Response<Full<Bytes>> {
     response
 }
 
-fn json_reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+pub(crate) fn json_reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(

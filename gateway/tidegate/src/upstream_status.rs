@@ -20,7 +20,7 @@ pub(crate) fn one(upstreams: &[Arc<Upstream>], name_or_id: &str) -> Option<Value
     found.map(|upstream| shown(upstream))
 }
 
-fn shown(upstream: &Upstream) -> Value {
+pub(crate) fn shown(upstream: &Upstream) -> Value {
     let spec = upstream.spec();
     let (available, total) = upstream.weights();
     let targets: Vec<Value> = upstream.targets(Instant::now()).iter().map(target).collect();

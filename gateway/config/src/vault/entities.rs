@@ -1,6 +1,6 @@
 //! References in entities: found by the tables, which say where they are allowed.
 
-use super::{Environment, Resolved, Vaults, resolve, resolve_embedded};
+use super::{Environment, Resolved, Vaults, may_refer, resolve, resolve_embedded};
 use crate::declarative::{PluginSchemas, password_hash};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -156,7 +156,7 @@ fn collection<T: Declared + Serialize + DeserializeOwned>(
 
 fn mentions_vault(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.contains("{vault://"),
+        Value::String(text) => may_refer(text),
         Value::Array(list) => list.iter().any(mentions_vault),
         Value::Object(members) => members.values().any(mentions_vault),
         _ => false,

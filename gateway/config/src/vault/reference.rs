@@ -2,6 +2,12 @@
 
 const OPENING: &str = "{vault://";
 
+/// Whether a document may hold a reference. A quick look: most hold none, and need no copy with secrets filled in.
+#[must_use]
+pub fn may_refer(document: &str) -> bool {
+    document.contains(OPENING)
+}
+
 /// A parsed reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {

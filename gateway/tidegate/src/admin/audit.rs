@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tidegate_admin::{AuditEntry, AuditLog};
 use tidegate_config::settings::Settings;
-use tidegate_config::settings::values::LogTarget;
 use tidegate_telemetry::line_writer::LineWriter;
 
 struct AuditLines {
@@ -14,14 +13,8 @@ struct AuditLines {
 
 /// Where the setting `admin_access_log` says; none when it is off.
 pub(super) fn log(settings: &Settings, lines: &Arc<LineWriter>) -> Option<Arc<dyn AuditLog>> {
-    let path = match &settings.admin.admin_access_log {
-        LogTarget::Off => return None,
-        LogTarget::Stdout => "/dev/stdout".to_owned(),
-        LogTarget::Stderr => "/dev/stderr".to_owned(),
-        LogTarget::File(path) => settings.in_prefix(path).display().to_string(),
-    };
     Some(Arc::new(AuditLines {
-        path,
+        path: settings.log_path(&settings.admin.admin_access_log)?,
         lines: Arc::clone(lines),
     }))
 }

@@ -70,13 +70,8 @@ impl Stored {
             .block_on(api.mirror(Arc::clone(written), content_hash))
         {
             Ok(version) => {
-                *live = LiveEntities::read(&self.store);
-                if live.version() == version {
-                    self.applied.send_replace(version);
-                } else {
-                    // What came in after it does not serve yet.
-                    *live = LiveEntities::default();
-                }
+                *live = LiveEntities::unread(version);
+                self.applied.send_replace(version);
             }
             Err(error) => tracing::error!(error, "the Admin API cannot show the configuration"),
         }
@@ -129,7 +124,7 @@ impl Reloader {
         self.stored.applied.send_replace(live.version());
     }
 
-    /// Takes the entities of a store into service. Those that cannot be put to work are left out.
+    /// Takes the entities of a store into service. Where one cannot be put to work, nothing is let through.
     fn apply(&self, stored: &LiveEntities, filters: Filters, retired: &mut Retired) {
         let previous = self.shared.snapshot();
         let compiled = self
@@ -142,10 +137,7 @@ impl Reloader {
         match outcome {
             Ok((compiled, faults)) => {
                 self.accept(compiled, retired);
-                if let Some(text) = faults {
-                    tracing::error!("a part of the stored configuration is not in service:\n{text}");
-                    self.state.lock().refused = Some(text);
-                }
+                self.state.lock().refused = faults;
             }
             Err(error) => self.refuse(&error),
         }

@@ -1,41 +1,14 @@
-//! The plugins and filters of this gateway as the Admin API asks for them, and what they say of a configuration.
+//! What plugins, filters and certificates say of a configuration beyond its table.
 
 use crate::certificates;
-use crate::configuration::{RegistrySchemas, schema_of};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use tidegate_config::declarative::{PluginSchema, PluginSchemas};
-use tidegate_config::settings::Settings;
+use tidegate_config::vault::may_refer;
 use tidegate_model::entities::{EntitySet, FilterChain, Plugin};
 use tidegate_model::schema::{PathSegment, Violation};
 use tidegate_plan::entry_of_chain;
 use tidegate_plugin::services::Services;
 use tidegate_plugin::{BuildCx, BuildError, Registry};
-
-/// What a vault reference begins with; its value is known to the data plane alone.
-const REFERENCE: &str = "{vault://";
-
-/// The kinds that plugins may be of, at one moment.
-pub(super) struct NodePlugins {
-    pub(super) registry: Arc<Registry>,
-    pub(super) settings: Arc<Settings>,
-}
-
-impl PluginSchemas for NodePlugins {
-    fn get(&self, name: &str) -> Option<PluginSchema> {
-        RegistrySchemas::new(&self.registry, &self.settings).get(name)
-    }
-
-    fn absent_filter(&self) -> Option<PluginSchema> {
-        self.registry.absent_filter().map(schema_of)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        let schemas = RegistrySchemas::new(&self.registry, &self.settings);
-        let kinds = self.registry.kinds().filter(|kind| schemas.is_enabled(kind));
-        kinds.map(|kind| kind.name()).collect()
-    }
-}
 
 /// What is wrong with a record beyond its table.
 pub(super) fn inspect(
@@ -56,7 +29,8 @@ pub(super) fn inspect(
 /// its module may be new, and nothing is compiled within a transaction.
 fn plugin(registry: &Registry, services: &Arc<Services>, record: &Map<String, Value>) -> Vec<Violation> {
     let value = Value::Object(record.clone());
-    if value.to_string().contains(REFERENCE) {
+    // What a reference stands for is known to the data plane alone.
+    if may_refer(&value.to_string()) {
         return Vec::new();
     }
     let Ok(entity) = serde_json::from_value::<Plugin>(value) else {
@@ -115,7 +89,7 @@ fn chain(registry: &Registry, services: &Arc<Services>, record: &Map<String, Val
             return Some((place, "name".to_owned(), "no such filter".to_owned()));
         };
         let entity = entry_of_chain(&chain, place, filter);
-        if entity.config.to_string().contains(REFERENCE) {
+        if may_refer(&entity.config.to_string()) {
             return None;
         }
         let cx = BuildCx {
